@@ -1,0 +1,3 @@
+//! The configuration: as written, checked, complete.
+
+pub mod diagnostic;

@@ -2,3 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod name;
+pub mod rdata;
+pub mod write;

@@ -38,4 +38,6 @@ pub trait Core: Send + Sync + 'static {
 pub struct Settings {
     pub socket: Option<PathBuf>,
     pub metrics: Option<SocketAddr>,
+    /// None: as it is.
+    pub log_level: Option<tracing::Level>,
 }

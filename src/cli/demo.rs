@@ -15,7 +15,6 @@ use self::files::Folder;
 use self::tour::{Tour, describe};
 use super::text::Paint;
 use super::{Common, Exit, seam, serve, status};
-use crate::config::{self, diagnostic};
 use crate::control::{self, Control, Core, Manner, rtype};
 
 mod client;
@@ -79,21 +78,14 @@ impl Stage {
         let metrics = free_metrics_address().context("no port of 127.0.0.1 is free for metrics")?;
         let folder = Folder::make().context("the demo needs a temporary folder for its socket")?;
         folder.write(listen, metrics, &company).context("the demo's files can't be written")?;
-        let server = start_server(&folder.config())?;
+        serve::start_log(&folder.config());
+        // Its warnings are not shown: the demo is meant to be as it is.
+        let Some(server) = seam::start(&folder.config())? else {
+            bail!("the demo's own configuration has faults; please report this");
+        };
         let control = control::start(server.core.clone(), server.drain, Manner::Guest)?;
         Ok(Stage { listen, metrics, company, core: server.core, control: Some(control), folder })
     }
-}
-
-/// The server as `serve` would start it. Warnings are not shown: the demo is meant to be as it is.
-fn start_server(config: &Path) -> anyhow::Result<seam::Server> {
-    let loaded = config::load(config);
-    let Some(config) = loaded.config else {
-        let faults = diagnostic::render(&loaded.diagnostics, false);
-        bail!("the demo's own configuration has faults; please report this:\n{faults}");
-    };
-    serve::start_log(&config.log);
-    seam::start(config)
 }
 
 impl Drop for Stage {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 
-use crate::config::{self, Config, Diagnostic};
+use crate::config::{self, Diagnostic};
 use crate::control::report::{Check, Explanation};
 use crate::control::{Core, Drain};
 use crate::wire::name::Name;
@@ -15,10 +15,12 @@ use crate::wire::name::Name;
 pub struct Server {
     pub core: Arc<dyn Core>,
     pub drain: Drain,
+    /// What is legal but surprising in its files.
+    pub warnings: Vec<Diagnostic>,
 }
 
-/// Starts the server of this configuration.
-pub fn start(_config: Config) -> anyhow::Result<Server> {
+/// Starts the server of these files. None when they have faults, which then have been shown.
+pub fn start(_config: &Path) -> anyhow::Result<Option<Server>> {
     bail!("this build has no server yet")
 }
 

@@ -1,32 +1,32 @@
 //! `dnsfwd serve`: runs the server until it is told to stop.
 
+use std::path::Path;
+
 use super::{Common, Exit, seam};
-use crate::config::{self, Loaded, Log, LogFormat, LogLevel, diagnostic};
+use crate::config::{self, LogFormat, LogLevel, diagnostic};
 use crate::control::logs::{self, Format};
 use crate::control::{self, Manner};
 
 pub fn run(common: &Common) -> anyhow::Result<Exit> {
-    let Loaded { config, diagnostics } = config::load(&common.config);
-    eprint!("{}", diagnostic::render(&diagnostics, false));
-    let Some(config) = config else {
-        eprintln!("\ndnsfwd: nothing is served with a faulty configuration");
-        return Ok(Exit::Trouble);
-    };
-    start_log(&config.log);
-    let server = seam::start(config)?;
+    start_log(&common.config);
+    let Some(server) = seam::start(&common.config)? else { return Ok(Exit::Trouble) };
+    eprint!("{}", diagnostic::render(&server.warnings, false));
     control::start(server.core, server.drain, Manner::Service)?.wait();
     Ok(Exit::Clean)
 }
 
-pub fn start_log(log: &Log) {
-    let format = match log.format {
+/// The log begins before the server, so that nothing of its start is lost; for that the files are read once
+/// more than needed. With faults there is no log: they are shown as they are.
+pub fn start_log(config: &Path) {
+    let Some(config) = config::load(config).config else { return };
+    let format = match config.log.format {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    logs::start(level(log.level), format);
+    logs::start(level(config.log.level), format);
 }
 
-pub fn level(level: LogLevel) -> tracing::Level {
+fn level(level: LogLevel) -> tracing::Level {
     match level {
         LogLevel::Error => tracing::Level::ERROR,
         LogLevel::Warn => tracing::Level::WARN,

@@ -1,11 +1,10 @@
 //! Writes messages into a caller's buffer: header, question, records with compressed names, OPT.
 //! Never allocates; what does not fit is refused whole and leaves no trace.
 
+use super::header::HEADER;
 use super::name;
 use super::rdata::{self, Field};
 
-/// Octets of the fixed header (RFC 1035 section 4.1.1).
-pub const HEADER: usize = 12;
 /// Places remembered for compression: enough for the messages of one UDP reply; later names are then
 /// written out, which is legal.
 const MAX_TARGETS: usize = 64;

@@ -1,3 +1,5 @@
+pub mod cache;
 pub mod config;
+pub mod limits;
 pub mod policy;
 pub mod wire;

@@ -22,6 +22,8 @@ pub enum Fault {
     BadRecord,
     BadRdata,
     BadOpt,
+    /// TC over TCP, where nothing needs to be cut.
+    Truncated,
 }
 
 impl std::fmt::Display for Fault {
@@ -35,6 +37,7 @@ impl std::fmt::Display for Fault {
             Fault::BadRecord => "reply ends inside a record",
             Fault::BadRdata => "reply holds malformed record data",
             Fault::BadOpt => "reply holds a malformed or second OPT",
+            Fault::Truncated => "reply over TCP is truncated",
         })
     }
 }

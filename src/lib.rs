@@ -6,3 +6,4 @@ pub mod limits;
 pub mod policy;
 pub mod serve;
 pub mod wire;
+pub mod zone;

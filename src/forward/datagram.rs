@@ -5,18 +5,18 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use rand::RngExt;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UdpSocket;
 
 use super::flight::Pending;
 use crate::limits::{
-    LOSS_AFTER, OUTSTANDING_PER_PORT, PORT_LIFE, PORTS_PER_TARGET, QUESTIONS_PER_PORT, RECEIVE_BUFFER,
+    BATCH, LOSS_AFTER, OUTSTANDING_PER_PORT, PORT_LIFE, PORTS_PER_TARGET, QUESTIONS_PER_PORT, RECEIVE_BUFFER,
 };
 use crate::serve::sys::Batch;
 use crate::wire::header::{HEADER, u16_at};
@@ -36,7 +36,7 @@ pub struct Datagrams {
 }
 
 struct Port {
-    socket: AsyncFd<UdpSocket>,
+    socket: UdpSocket,
     opened: Instant,
     asked: Cell<u32>,
     pending: RefCell<HashMap<u16, Pending>>,
@@ -94,7 +94,7 @@ impl Datagrams {
 
     fn send(&self, port: &Port) {
         let unsent = std::mem::take(&mut *port.unsent.borrow_mut());
-        let socket = port.socket.get_ref().as_raw_fd();
+        let socket = port.socket.as_raw_fd();
         let mut batch = self.batch.borrow_mut();
         let mut rest = unsent.as_slice();
         while rest.len() > 2 {
@@ -137,9 +137,9 @@ impl Datagrams {
     }
 
     fn open(self: &Rc<Self>, target: SocketAddr) -> io::Result<Rc<Port>> {
-        let socket = connected(target)?;
+        let socket = UdpSocket::from_std(connected(target)?)?;
         let port = Rc::new(Port {
-            socket: AsyncFd::with_interest(socket, Interest::READABLE)?,
+            socket,
             opened: Instant::now(),
             asked: Cell::new(0),
             pending: RefCell::default(),
@@ -157,31 +157,25 @@ impl Datagrams {
             if port.retired.get() {
                 return;
             }
-            let Ok(Ok(mut ready)) = ready else { continue };
-            if self.receive(&port) {
-                ready.clear_ready();
+            if ready.is_ok() {
+                self.receive(&port);
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
         }
     }
 
-    /// Takes one batch of replies; says whether the socket was emptied.
-    fn receive(&self, port: &Port) -> bool {
+    /// Takes one batch of replies.
+    fn receive(&self, port: &Port) {
         let mut batch = self.batch.borrow_mut();
-        match batch.receive(port.socket.get_ref().as_raw_fd()) {
+        let received = receive_batch(&port.socket, &mut batch);
+        match received {
             Ok(count) => {
                 let mut scratch = self.scratch.borrow_mut();
                 for index in 0..count {
                     self.take(port, batch.datagram(index), &mut scratch);
                 }
-                count < crate::limits::BATCH
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
-            Err(error) => {
-                port.fail_all(&describe(&error));
-                false
-            }
+            Err(error) => port.fail_all(&describe(&error)),
         }
     }
 
@@ -251,13 +245,28 @@ fn describe(error: &io::Error) -> String {
     }
 }
 
+/// Receives one batch without waiting, 0 datagrams if there are none. A batch that is not full has emptied the
+/// socket, so the runtime is told at once to wait for the kernel's next word: that saves a call that only
+/// says so.
+pub fn receive_batch(socket: &UdpSocket, batch: &mut Batch) -> io::Result<usize> {
+    let mut received = 0;
+    let result = socket.try_io(Interest::READABLE, || {
+        received = batch.receive(socket.as_raw_fd())?;
+        if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match result {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Err(error),
+        _ => Ok(received),
+    }
+}
+
 /// A socket that hears only `target`, on a port that the kernel draws at random.
-pub fn connected(target: SocketAddr) -> io::Result<UdpSocket> {
+pub fn connected(target: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let any: SocketAddr = match target {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = UdpSocket::bind(any)?;
+    let socket = std::net::UdpSocket::bind(any)?;
     socket.connect(target)?;
     socket.set_nonblocking(true)?;
     // What the system grants less than asked for still works.

@@ -46,6 +46,7 @@ pub struct Job<'a> {
     /// The rule's numbers, one for each target of the endpoint.
     pub stats: &'a [Arc<Exchanges>],
     pub limits: TtlLimits,
+    pub deadline: Instant,
 }
 
 /// One worker's way to the targets.
@@ -61,7 +62,7 @@ impl Exchanger {
     pub async fn exchange(&self, job: &Job<'_>) -> Fetched {
         let flight = Rc::new(Flight::new(job.ask.question, job.limits, job.endpoint.client_subnet));
         let attempts = Attempts { exchanger: self, job, flight: &flight };
-        let fetched = tokio::time::timeout(QUERY_DEADLINE, attempts.run()).await;
+        let fetched = tokio::time::timeout_at(job.deadline.into(), attempts.run()).await;
         flight.land();
         fetched.unwrap_or_else(|_| Fetched::Failed(attempts.silence()))
     }

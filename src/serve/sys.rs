@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::{mem, ptr};
 
 use crate::limits::{BATCH, DATAGRAM};
@@ -167,6 +167,42 @@ impl Batch {
     }
 }
 
+/// Asks for a receive buffer beyond what the system grants everybody, and takes what it gets.
+pub fn grow_receive_buffer(socket: &impl AsRawFd, octets: usize) {
+    let octets = octets as libc::c_int;
+    if set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, octets).is_err() {
+        // Without CAP_NET_ADMIN: up to net.core.rmem_max.
+        let _ = set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, octets);
+    }
+}
+
+/// Has each datagram come with the address that it was sent to.
+pub fn tell_destination(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
+    match v6 {
+        true => set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+        false => set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+    }
+}
+
+/// Ignores forged "fragmentation needed" messages: replies of at most 1,232 octets pass everywhere, and small
+/// fragments are how answers get poisoned.
+pub fn dont_fragment_by_hearsay(socket: &impl AsRawFd, v6: bool) {
+    // Best effort: an old kernel serves as well without.
+    let _ = match v6 {
+        true => set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT),
+        false => set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT),
+    };
+}
+
+fn set_option(socket: &impl AsRawFd, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
+    let len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the value is an int on the stack, as long as said, for the time of the call.
+    match unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Waits up to 5 ms for room in the send buffer.
 fn wait_writable(socket: RawFd) -> bool {
     let mut poll = libc::pollfd { fd: socket, events: libc::POLLOUT, revents: 0 };
@@ -282,7 +318,6 @@ fn put_control<T: Copy>(control: &mut [u8; CONTROL], level: i32, kind: i32, info
 mod tests {
     use super::*;
     use std::net::UdpSocket;
-    use std::os::fd::AsRawFd;
 
     #[test]
     fn datagrams_go_out_and_come_in_by_batches() {

@@ -21,12 +21,12 @@ pub struct AnswerRef<'a> {
     /// Header, question with its name in lower case, records; no OPT.
     pub message: &'a [u8],
     ttls: &'a [u8],
-    /// Options that go on to a client with EDNS, in wire form.
     options: &'a [u8],
     additional_at: u16,
     /// Offset of the target name of a CNAME that ends the answer unresolved; 0 where there is none.
     cname_tail: u16,
     rcode_high: u8,
+    packed: &'a [u8],
 }
 
 /// Bounds for the TTLs of what comes from targets, in seconds.
@@ -144,7 +144,22 @@ impl<'a> AnswerRef<'a> {
             additional_at: u16_at(bytes, 6),
             cname_tail: u16_at(bytes, 8),
             rcode_high: bytes[10],
+            packed: &bytes[..ttls_end + part(2)],
         }
+    }
+
+    pub fn to_answer(&self) -> Answer {
+        Answer(self.packed.into())
+    }
+
+    /// The header's flags as stored.
+    pub fn bits(&self) -> u16 {
+        u16_at(self.message, 2)
+    }
+
+    /// Options that go on to a client with EDNS, in wire form.
+    pub fn options(&self) -> &'a [u8] {
+        self.options
     }
 
     /// All twelve bits.
@@ -236,7 +251,7 @@ impl<'a> AnswerRef<'a> {
 }
 
 /// Appends our OPT behind `end`, counts it, and gives the new end.
-fn put_opt(out: &mut [u8], end: usize, rcode_high: u8, dnssec_ok: bool, options: &[u8]) -> usize {
+pub fn put_opt(out: &mut [u8], end: usize, rcode_high: u8, dnssec_ok: bool, options: &[u8]) -> usize {
     let additional = u16_at(out, 10) + 1;
     out[10..12].copy_from_slice(&additional.to_be_bytes());
     let flags = if dnssec_ok { edns::DO as u16 } else { 0 };

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod copy;
 pub mod edns;
 pub mod header;
 pub mod name;

@@ -159,10 +159,15 @@ impl<'a> Writer<'a> {
 
     /// Writes the counts and gives the message's length.
     pub fn finish(self) -> usize {
+        self.finish_in_place().len()
+    }
+
+    /// As `finish`, and gives the message itself.
+    pub fn finish_in_place(self) -> &'a [u8] {
         for (index, count) in self.counts.iter().enumerate() {
             self.buf[4 + 2 * index..6 + 2 * index].copy_from_slice(&count.to_be_bytes());
         }
-        self.len
+        &self.buf[..self.len]
     }
 
     fn settle(&mut self, written: Result<(), Full>, mark: Mark, count: usize) -> Result<(), Full> {

@@ -31,11 +31,12 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, nameservers: Name
     };
     config.server.system = written.system.as_ref().and_then(|name| resolve(name, faults));
     config.rules = rules(&written.rules, resolve, faults);
-    if !faults.is_incomplete() {
-        warn::warn(&written, &config, &used, faults);
-    }
     if written.system.is_none() {
         system_endpoint(&written.rules, &mut config, faults, nameservers);
+    }
+    // With errors, what is unused or alone may be so just because of them.
+    if !faults.has_errors() {
+        warn::warn(&written, &config, &used, faults);
     }
     config
 }

@@ -122,12 +122,8 @@ fn report(fault: &Diagnostic) -> Group<'static> {
         Severity::Warning => Level::WARNING,
     };
     let mut group =
-        level.primary_title(harmless(&fault.message)).id(harmless(&fault.code)).element(origin(fault));
-    if fault.line > 0 {
-        let (line, marked) = marked_line(fault);
-        let annotation = AnnotationKind::Primary.span(marked);
-        group = group.element(Snippet::source(line).line_start(fault.line).annotation(annotation));
-    }
+        Group::with_title(level.primary_title(harmless(&fault.message)).id(harmless(&fault.code)));
+    group = if fault.line == 0 { group.element(origin(fault)) } else { with_line(group, fault) };
     match fault.help.is_empty() {
         true => group,
         false => group.element(Level::HELP.message(harmless(&fault.help))),
@@ -135,8 +131,19 @@ fn report(fault: &Diagnostic) -> Group<'static> {
 }
 
 fn origin(fault: &Diagnostic) -> Origin<'static> {
-    let origin = Origin::path(harmless(&fault.file.to_string_lossy()));
-    if fault.line == 0 { origin } else { origin.line(fault.line).char_column(fault.column) }
+    Origin::path(harmless(&fault.file.to_string_lossy()))
+}
+
+fn with_line(group: Group<'static>, fault: &Diagnostic) -> Group<'static> {
+    let (line, marked) = marked_line(fault);
+    let shown_column = line[..marked.start].chars().count() + 1;
+    let snippet =
+        Snippet::source(line).line_start(fault.line).annotation(AnnotationKind::Primary.span(marked));
+    // The renderer takes the column from the line that it is given, which is wrong for a cut one.
+    match shown_column == fault.column {
+        true => group.element(snippet.path(harmless(&fault.file.to_string_lossy()))),
+        false => group.element(origin(fault).line(fault.line).char_column(fault.column)).element(snippet),
+    }
 }
 
 /// The line to show and the bytes of it to mark. Diagnostics of other makers may hold a line of any length.

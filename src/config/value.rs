@@ -208,7 +208,7 @@ pub(super) fn size(bounds: RangeInclusive<u64>) -> impl Fn(Node<'_>, &mut Faults
 }
 
 fn out_of_bounds<T>(node: &Node<'_>, bounds: &RangeInclusive<T>, show: impl Fn(&T) -> String) -> Wrong {
-    let help = format!("write \"{}\" to \"{}\"", show(bounds.start()), show(bounds.end()));
+    let help = format!("write a value from \"{}\" to \"{}\"", show(bounds.start()), show(bounds.end()));
     Wrong::new("out-of-bounds", format!("`{}` is out of bounds", node.key), help)
 }
 

@@ -1,9 +1,10 @@
 //! Sound configurations: what each key gives.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::super::{LogFormat, LogLevel, RuleAction, defaults, load};
-use super::{Folder, codes, sound};
+use super::{Folder, codes, load_with, sound};
 
 const PUBLIC: &str = "[[endpoint]]\nname = \"public\"\ntargets = [{ address = \"192.0.2.1\" }]\n";
 
@@ -115,6 +116,30 @@ fn system_rules_ask_the_machines_nameservers() {
     assert_eq!(endpoint.name, "resolv.conf");
     assert_eq!(endpoint.targets[0].address.to_string(), "192.0.2.53:53");
     assert_eq!(sound("version = 1\n").endpoints.len(), 0);
+}
+
+#[test]
+fn our_own_listener_is_no_nameserver() {
+    let rule = "[[rule]]\ndomain = 'a.example'\ntype = 'SYSTEM'\n";
+    let folder = Folder::new(&[("dnsfwd.toml", &format!("version = 1\n{rule}"))]);
+    let with = |nameservers: &[[u8; 4]]| {
+        load_with(&folder.path(), &|| nameservers.iter().map(|&octets| IpAddr::from(octets)).collect())
+    };
+    for nameservers in [&[] as &[[u8; 4]], &[[127, 0, 0, 1], [127, 0, 0, 53]]] {
+        let loaded = with(nameservers);
+        let faults: Vec<(&str, usize)> =
+            loaded.diagnostics.iter().map(|fault| (fault.code.as_str(), fault.line)).collect();
+        assert_eq!(faults, [("no-nameserver", 2)]);
+    }
+    let config = with(&[[127, 0, 0, 1], [192, 0, 2, 1], [192, 0, 2, 1]]).config.unwrap();
+    assert_eq!(config.endpoints[0].targets.len(), 1);
+}
+
+#[test]
+fn byte_order_marks_and_line_ends_of_windows_do_no_harm() {
+    let config = sound("\u{feff}version = 1\r\n[[zone]]\r\nname = 'z.example'\r\nfile = '/dev/null'\r\n");
+    let place = &config.zones[0].place;
+    assert_eq!((place.line, place.column, place.source_line()), (4, 8, "file = '/dev/null'"));
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) struct ConfigFile {
 pub(super) fn read(path: &Path, faults: &mut Faults) -> Vec<ConfigFile> {
     let folder = path.parent().unwrap_or(Path::new("")).join(FOLDER);
     let more = names(&folder).unwrap_or_else(|error| {
-        faults.push(unreadable(&folder, &error));
+        faults.lost_file(unreadable(&folder, &error));
         Vec::new()
     });
     let paths = std::iter::once((path.to_path_buf(), true)).chain(more.into_iter().map(|path| (path, false)));
@@ -58,18 +58,18 @@ fn read_one(path: &Path, faults: &mut Faults) -> Option<Arc<Source>> {
     let bytes = match read_bounded(path) {
         Ok(bytes) if bytes.len() as u64 <= MAX_FILE => bytes,
         Ok(_) => {
-            faults.push(too_large(path));
+            faults.lost_file(too_large(path));
             return None;
         }
         Err(error) => {
-            faults.push(unreadable(path, &error));
+            faults.lost_file(unreadable(path, &error));
             return None;
         }
     };
     match String::from_utf8(bytes) {
         Ok(text) => Some(Source::new(path, text)),
         Err(error) => {
-            faults.push(not_utf8(path, &error));
+            faults.lost_file(not_utf8(path, &error));
             None
         }
     }

@@ -20,9 +20,16 @@ pub(super) struct Faults {
     /// Lines that are not TOML: what stands on them was read by guess, so nothing more is said of them.
     broken_lines: HashMap<Arc<Path>, BTreeSet<usize>>,
     last_syntax_error: String,
+    lost_file: bool,
 }
 
 impl Faults {
+    /// A file that could not be read at all.
+    pub fn lost_file(&mut self, diagnostic: Diagnostic) {
+        self.lost_file = true;
+        self.push(diagnostic);
+    }
+
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -45,7 +52,9 @@ impl Faults {
         if is_new_line && !goes_on {
             self.push(Diagnostic::error("syntax", place, message, help));
         }
-        self.last_syntax_error = message.to_owned();
+        if is_new_line {
+            self.last_syntax_error = message.to_owned();
+        }
     }
 
     pub fn has_errors(&self) -> bool {
@@ -54,7 +63,7 @@ impl Faults {
 
     /// Part of what was meant is missing, so nothing should be said of what is absent.
     pub fn is_incomplete(&self) -> bool {
-        !self.broken_lines.is_empty()
+        self.lost_file || !self.broken_lines.is_empty()
     }
 
     /// Behind a syntax error keys may have landed in the wrong table.

@@ -37,3 +37,11 @@ fn a_folder_in_the_place_of_a_file_is_refused() {
     let folder = Folder::new(&[("dnsfwd.toml/x", "")]);
     assert_eq!(folder.load().diagnostics[0].code, "unreadable-file");
 }
+
+#[test]
+fn what_a_lost_file_may_hold_is_not_missed() {
+    let rule = "version = 1\n[[rule]]\ndomain = 'a.example'\nendpoint = 'elsewhere'\n";
+    let folder = Folder::new(&[("dnsfwd.toml", rule), ("conf.d/endpoints.toml/x", "")]);
+    let codes: Vec<String> = folder.load().diagnostics.into_iter().map(|fault| fault.code).collect();
+    assert_eq!(codes, ["unreadable-file"]);
+}

@@ -214,7 +214,8 @@ fn no_input_makes_it_panic() {
     });
 }
 
-/// 100,000 rules within a second in release; tests run lightly optimised, so three are allowed here.
+/// 100,000 rules within a second in release; tests run lightly optimised, and beside other tests, so ten are allowed:
+/// what is quadratic takes minutes.
 #[test]
 fn many_rules_load_quickly() {
     let mut text = format!("version = 1\n{PUBLIC}");
@@ -227,7 +228,7 @@ fn many_rules_load_quickly() {
     let took = start.elapsed();
     assert_eq!(config.rules.len(), 100_000);
     println!("100,000 rules in {took:?}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 /// As one list on one line, where counting columns from the line's start would be quadratic.
@@ -244,5 +245,5 @@ fn a_long_line_loads_quickly() {
     let took = start.elapsed();
     assert_eq!(config.rules.len(), 100_000);
     println!("100,000 domains on a line in {took:?}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }

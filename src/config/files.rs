@@ -1,6 +1,7 @@
 //! Reads the main file and those of `conf.d` beside it into trees with spans, and hashes them. Knows TOML,
 //! but no key.
 
+use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,8 @@ const FOLDER: &str = "conf.d";
 pub(super) struct ConfigFile {
     pub source: Arc<Source>,
     pub is_main: bool,
+    /// Room for the text without the lines that stop the parser.
+    pub repaired: OnceCell<String>,
 }
 
 /// The main file first. A file that can't be read is left out and reported.
@@ -31,9 +34,10 @@ pub(super) fn read(path: &Path, faults: &mut Faults) -> Vec<ConfigFile> {
         Vec::new()
     });
     let paths = std::iter::once((path.to_path_buf(), true)).chain(more.into_iter().map(|path| (path, false)));
-    paths
-        .filter_map(|(path, is_main)| Some(ConfigFile { source: read_one(&path, faults)?, is_main }))
-        .collect()
+    let file = |(path, is_main): (PathBuf, bool)| {
+        Some(ConfigFile { source: read_one(&path, faults)?, is_main, repaired: OnceCell::new() })
+    };
+    paths.filter_map(file).collect()
 }
 
 /// `*.toml` as a shell would find them: not those that begin with a dot. No folder is no fault.

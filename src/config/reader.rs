@@ -1,6 +1,7 @@
 //! Reads values off a TOML tree with spans: a fault is recorded with its place, and reading goes on. The
 //! schema says which keys there are by asking for them; what nobody asked for is unknown.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -370,16 +371,51 @@ impl<'a> Table<'a> {
 }
 
 /// The tree of a file, and its syntax errors recorded. The tree holds what could be read.
-pub(super) fn parse<'a>(source: &'a Arc<Source>, faults: &mut Faults) -> DeTable<'a> {
+///
+/// At a key without `=` toml gives the rest of the file up; such lines are taken out of a copy, for which
+/// there is room in `repaired`, so that the faults behind them show too.
+pub(super) fn parse<'a>(
+    source: &'a Arc<Source>,
+    repaired: &'a OnceCell<String>,
+    faults: &mut Faults,
+) -> DeTable<'a> {
     let (tree, errors) = DeTable::parse_recoverable(source.text());
-    for error in errors {
-        let span = error.span().unwrap_or_default();
-        let (message, help) = explain(error.message());
-        faults.syntax_error(&source.place(span), &message, &help);
+    record(source, &errors, faults);
+    let stops: Vec<usize> =
+        errors.iter().filter(|error| error.message().starts_with(KEY_ALONE)).filter_map(start).collect();
+    if stops.is_empty() {
+        return tree.into_inner();
     }
+    let text = repaired.get_or_init(|| without_lines(source.text(), &stops));
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    record(source, &errors, faults);
     tree.into_inner()
 }
 
+fn record(source: &Arc<Source>, errors: &[toml::de::Error], faults: &mut Faults) {
+    for error in errors {
+        let (message, help) = explain(error.message());
+        faults.syntax_error(&source.place(error.span().unwrap_or_default()), &message, &help);
+    }
+}
+
+fn start(error: &toml::de::Error) -> Option<usize> {
+    error.span().map(|span| span.start)
+}
+
+/// The text with the lines of these offsets as spaces, so that all else keeps its place.
+fn without_lines(text: &str, offsets: &[usize]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for &offset in offsets {
+        let offset = offset.min(bytes.len());
+        let line_start = bytes[..offset].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let line = bytes[line_start..].iter_mut().take_while(|byte| **byte != b'\n');
+        line.for_each(|byte| *byte = b' ');
+    }
+    String::from_utf8(bytes).expect("whole lines were replaced, so no character was cut")
+}
+
+const KEY_ALONE: &str = "key with no value";
 const MISSING_COMMA: &str = "missing comma between array elements";
 
 /// The parser's "what, expected this" as what is wrong and what to do.

@@ -112,7 +112,8 @@ pub(super) fn read(files: &[ConfigFile], faults: &mut Faults) -> Written {
         set: Places::new(),
     };
     // All trees first: a syntax error in one file keeps the others from complaining of what it may hold.
-    let trees: Vec<DeTable<'_>> = files.iter().map(|file| parse(&file.source, faults)).collect();
+    let trees: Vec<DeTable<'_>> =
+        files.iter().map(|file| parse(&file.source, &file.repaired, faults)).collect();
     for (file, tree) in files.iter().zip(&trees) {
         document(file, tree, &mut written, faults);
     }

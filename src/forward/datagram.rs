@@ -255,7 +255,9 @@ pub fn receive_batch(socket: &UdpSocket, batch: &mut Batch) -> io::Result<usize>
         if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     });
     match result {
-        Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Err(error),
+        Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            Err(error)
+        }
         _ => Ok(received),
     }
 }

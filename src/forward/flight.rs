@@ -18,9 +18,15 @@ use crate::wire::reply::{Fault, Reply, scan};
 #[derive(Debug)]
 pub enum Outcome {
     /// Sound, and the answer to our question; with the seconds it may be kept.
-    Answer { answer: Answer, lifetime: u32 },
+    Answer {
+        answer: Answer,
+        lifetime: u32,
+    },
     /// SERVFAIL or REFUSED: another target may know better, and if none does the client gets this one.
-    Rejected { answer: Answer, rcode: u16 },
+    Rejected {
+        answer: Answer,
+        rcode: u16,
+    },
     /// TC over UDP: to be asked again over TCP.
     Truncated,
     /// The right ID on another question: what a spoofer would send. Asked again over TCP.

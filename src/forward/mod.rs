@@ -199,7 +199,11 @@ impl Attempts<'_> {
 
     /// Asks the same target in another manner.
     fn again(&self, index: usize, manner: Manner, progress: &mut Progress) -> Next {
-        if progress.sent < MAX_ATTEMPTS && self.send(index, manner, progress) { Next::Wait } else { Next::Another }
+        if progress.sent < MAX_ATTEMPTS && self.send(index, manner, progress) {
+            Next::Wait
+        } else {
+            Next::Another
+        }
     }
 
     fn give_up(&self, progress: Progress) -> Fetched {
@@ -216,7 +220,8 @@ impl Attempts<'_> {
     fn silence(&self) -> ExtendedError {
         let targets: Vec<String> =
             self.job.endpoint.targets.iter().map(|member| member.target.address.to_string()).collect();
-        let text = format!("endpoint {}: no answer in time from {}", self.job.endpoint.name, targets.join(", "));
+        let text =
+            format!("endpoint {}: no answer in time from {}", self.job.endpoint.name, targets.join(", "));
         ExtendedError::new(ErrorCode::NoReachableAuthority, text)
     }
 }

@@ -40,7 +40,8 @@ impl Registry {
     }
 
     pub fn all(&self) -> Vec<(Series, Arc<Exchanges>)> {
-        let mut all: Vec<_> = self.lock().iter().map(|(series, counts)| (series.clone(), Arc::clone(counts))).collect();
+        let mut all: Vec<_> =
+            self.lock().iter().map(|(series, counts)| (series.clone(), Arc::clone(counts))).collect();
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
         all
     }

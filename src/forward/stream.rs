@@ -34,7 +34,9 @@ impl Streams {
     /// Sends `message` (its ID is set here) and files `pending` under it.
     pub fn ask(self: &Rc<Self>, message: &mut [u8], pending: Pending) -> io::Result<()> {
         let stream = self.stream(pending.address());
-        let id = stream.file(pending).ok_or_else(|| io::Error::other("too many questions outstanding over TCP"))?;
+        let id = stream
+            .file(pending)
+            .ok_or_else(|| io::Error::other("too many questions outstanding over TCP"))?;
         message[..2].copy_from_slice(&id.to_be_bytes());
         let mut unsent = stream.unsent.borrow_mut();
         unsent.extend_from_slice(&(message.len() as u16).to_be_bytes());

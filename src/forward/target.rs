@@ -197,7 +197,9 @@ impl Target {
         self.since_ms.store(self.ms(Instant::now()), Relaxed);
         let (endpoint, target) = (&self.endpoint, self.address);
         match state {
-            State::Healthy => tracing::info!(endpoint, %target, before = before.word(), "target is healthy: {why}"),
+            State::Healthy => {
+                tracing::info!(endpoint, %target, before = before.word(), "target is healthy: {why}")
+            }
             State::Suspect => tracing::debug!(endpoint, %target, "target is suspect: {why}"),
             State::Down => tracing::warn!(endpoint, %target, "target is down: {why}"),
         }
@@ -276,7 +278,10 @@ mod tests {
         for _ in 0..50 {
             target.heard(Instant::now(), Duration::from_millis(100));
         }
-        assert!(target.patience() >= Duration::from_millis(100) && target.patience() <= Duration::from_millis(250));
+        assert!(
+            target.patience() >= Duration::from_millis(100)
+                && target.patience() <= Duration::from_millis(250)
+        );
         for _ in 0..50 {
             target.heard(Instant::now(), Duration::from_secs(3));
         }

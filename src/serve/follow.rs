@@ -187,7 +187,9 @@ impl Trail<'_> {
         let mut reply = Reply::default();
         let unbounded = TtlLimits { min: 0, max: u32::MAX, max_negative: u32::MAX };
         match scan(message, self.query.question(), &mut reply) {
-            Ok(()) => Found::Composed(Answer::from_reply(message, self.query.question(), &reply, unbounded, true)),
+            Ok(()) => {
+                Found::Composed(Answer::from_reply(message, self.query.question(), &reply, unbounded, true))
+            }
             Err(_) => failed("the answer along CNAMEs could not be put together"),
         }
     }

@@ -14,13 +14,10 @@ mod tcp;
 mod udp;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use server::{Server, StartError, check};
+pub use server::{Server, StartError, check, explain_offline};
 pub use worker::Stop;
 
 use crate::cache::{Key, Seconds};

@@ -90,16 +90,27 @@ impl Snapshot {
         Built { snapshot, diagnostics }
     }
 
-    fn assemble(config: Config, zones: Vec<Arc<Zone>>, before: Option<&Snapshot>, registry: &Arc<Registry>) -> Snapshot {
+    fn assemble(
+        config: Config,
+        zones: Vec<Arc<Zone>>,
+        before: Option<&Snapshot>,
+        registry: &Arc<Registry>,
+    ) -> Snapshot {
         let endpoints = endpoints(&config, before);
         let rules = rules(&config, &endpoints, before);
         let actions = config.rules.iter().map(|rule| (&rule.domain, policy_action(rule.action)));
-        let policy =
-            Policy::new(config.zones.iter().map(|zone| &zone.name), actions, builtins().iter().map(|b| b.zone.name()));
+        let policy = Policy::new(
+            config.zones.iter().map(|zone| &zone.name),
+            actions,
+            builtins().iter().map(|b| b.zone.name()),
+        );
         let kept = before.filter(|before| before.config.cache.size_bytes == config.cache.size_bytes);
         Snapshot {
             access: AccessList::new(&config.server.allow),
-            cache: kept.map_or_else(|| Arc::new(Cache::new(config.cache.size_bytes)), |kept| Arc::clone(&kept.cache)),
+            cache: kept.map_or_else(
+                || Arc::new(Cache::new(config.cache.size_bytes)),
+                |kept| Arc::clone(&kept.cache),
+            ),
             ttls: limits_of(&config.cache),
             max_udp_size: usize::from(config.server.max_udp_size),
             decisions: Decisions::new(&config, before.map(|before| &before.decisions)),
@@ -168,7 +179,11 @@ fn policy_action(action: config::RuleAction) -> RuleAction {
 }
 
 /// Loads all zone files; one whose content is as before is the one before.
-fn load_zones(config: &Config, before: Option<&Snapshot>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Arc<Zone>> {
+fn load_zones(
+    config: &Config,
+    before: Option<&Snapshot>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Arc<Zone>> {
     let old: HashMap<&Name, &Arc<Zone>> =
         before.iter().flat_map(|before| &before.zones).map(|zone| (zone.name(), zone)).collect();
     let mut zones = Vec::new();
@@ -240,6 +255,7 @@ fn rules(config: &Config, endpoints: &[Arc<Endpoint>], before: Option<&Snapshot>
 /// or takes away an address, perhaps amid an outage, wants to keep what is cached. With none in common it is
 /// another service.
 fn says_the_same(old: &Endpoint, new: &Endpoint) -> bool {
-    let shared = |member: &Member| new.targets.iter().any(|other| other.target.address == member.target.address);
+    let shared =
+        |member: &Member| new.targets.iter().any(|other| other.target.address == member.target.address);
     old.client_subnet == new.client_subnet && old.targets.iter().any(shared)
 }

@@ -66,7 +66,13 @@ impl Batch {
         }
         // SAFETY: `headers` points at BATCH headers whose buffers are owned by self and as long as they say.
         let count = unsafe {
-            libc::recvmmsg(socket, self.headers.as_mut_ptr(), BATCH as u32, libc::MSG_DONTWAIT, ptr::null_mut())
+            libc::recvmmsg(
+                socket,
+                self.headers.as_mut_ptr(),
+                BATCH as u32,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
         };
         self.filled = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
         Ok(self.filled)
@@ -106,7 +112,8 @@ impl Batch {
     pub fn push(&mut self, len: usize, peer: Option<SocketAddr>, local: Option<Local>) {
         let index = self.filled;
         self.lens[index] = len.min(DATAGRAM);
-        self.headers[index].msg_hdr.msg_namelen = peer.map_or(0, |peer| write_address(&mut self.names[index], peer));
+        self.headers[index].msg_hdr.msg_namelen =
+            peer.map_or(0, |peer| write_address(&mut self.names[index], peer));
         self.headers[index].msg_hdr.msg_controllen =
             local.map_or(0, |local| write_control(&mut self.controls[index].0, local)) as _;
         self.filled += 1;
@@ -131,7 +138,12 @@ impl Batch {
         while at < self.filled {
             // SAFETY: headers at..filled were pointed at buffers owned by self just now.
             let sent = unsafe {
-                libc::sendmmsg(socket, self.headers[at..].as_mut_ptr(), (self.filled - at) as u32, libc::MSG_DONTWAIT)
+                libc::sendmmsg(
+                    socket,
+                    self.headers[at..].as_mut_ptr(),
+                    (self.filled - at) as u32,
+                    libc::MSG_DONTWAIT,
+                )
             };
             if let Ok(count) = usize::try_from(sent)
                 && count > 0
@@ -285,7 +297,11 @@ fn write_control(control: &mut [u8; CONTROL], local: Local) -> usize {
         IpAddr::V4(address) => {
             let spec_dst = libc::in_addr { s_addr: u32::from(address).to_be() };
             // The source is chosen by ipi_spec_dst alone: the way back may lead over another interface.
-            let info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: spec_dst, ipi_addr: libc::in_addr { s_addr: 0 } };
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: spec_dst,
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            };
             put_control(control, libc::IPPROTO_IP, libc::IP_PKTINFO, info)
         }
         IpAddr::V6(address) => {

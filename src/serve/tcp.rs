@@ -183,7 +183,8 @@ impl Connection {
     /// Waits until all questions are answered and the answers sent, or can't be.
     async fn finish_up(&self) {
         let done = || {
-            self.broken.get() || (self.waiting.get() == 0 && !self.writing.get() && self.unsent.borrow().is_empty())
+            self.broken.get()
+                || (self.waiting.get() == 0 && !self.writing.get() && self.unsent.borrow().is_empty())
         };
         while !done() {
             self.wake.notify_one();

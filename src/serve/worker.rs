@@ -54,7 +54,9 @@ impl Connections {
         let connections = &shared.connections;
         let mut by_client = connections.by_client.lock().unwrap_or_else(PoisonError::into_inner);
         let own = by_client.entry(client).or_default();
-        if *own >= limits.tcp_connections_per_client || connections.total.load(Relaxed) >= limits.tcp_connections {
+        if *own >= limits.tcp_connections_per_client
+            || connections.total.load(Relaxed) >= limits.tcp_connections
+        {
             if *own == 0 {
                 by_client.remove(&client);
             }

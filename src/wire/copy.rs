@@ -9,7 +9,12 @@ use super::write::{Full, Section, Writer};
 
 /// Copies the records of `sections` (the first so many: answer, authority, additional) with their TTLs aged by
 /// `age` seconds.
-pub fn copy_sections(writer: &mut Writer<'_>, answer: &AnswerRef<'_>, sections: usize, age: u32) -> Result<(), Full> {
+pub fn copy_sections(
+    writer: &mut Writer<'_>,
+    answer: &AnswerRef<'_>,
+    sections: usize,
+    age: u32,
+) -> Result<(), Full> {
     let message = answer.message;
     let mut at = answer.records_at();
     let all = [Section::Answer, Section::Authority, Section::Additional];

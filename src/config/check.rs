@@ -31,11 +31,12 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, nameservers: Name
     };
     config.server.system = written.system.as_ref().and_then(|name| resolve(name, faults));
     config.rules = rules(&written.rules, resolve, faults);
-    if !faults.is_incomplete() {
-        warn::warn(&written, &config, &used, faults);
-    }
     if written.system.is_none() {
         system_endpoint(&written.rules, &mut config, faults, nameservers);
+    }
+    // With errors, what is unused or alone may be so just because of them.
+    if !faults.has_errors() {
+        warn::warn(&written, &config, &used, faults);
     }
     config
 }
@@ -192,6 +193,8 @@ fn action(rule: &WrittenRule, resolve: Resolve<'_>, faults: &mut Faults) -> Opti
 #[derive(Default)]
 struct RuleTable {
     rules: Vec<Rule>,
+    /// The last two places reported: two networks of one size share all their domains, and one report does.
+    reported: Option<(Place, Place)>,
     by_domain: HashMap<Name, (usize, Claim), RandomState>,
 }
 
@@ -237,20 +240,25 @@ impl RuleTable {
                     taken.insert((at, claim));
                     self.rules[at] = rule;
                 } else if claim == other {
-                    duplicate(&rule, &self.rules[at].place, at >= own, faults);
+                    self.duplicate(&rule, at, at >= own, faults);
                 }
             }
         }
     }
-}
 
-fn duplicate(rule: &Rule, first: &Place, same_rule: bool, faults: &mut Faults) {
-    let domain = &rule.domain;
-    let message = match same_rule {
-        true => format!("`{domain}` is listed twice; the first is at {first}"),
-        false => format!("a second rule for `{domain}`; the first is at {first}"),
-    };
-    faults.error("duplicate-domain", &rule.place, message, "keep one of the two");
+    fn duplicate(&mut self, rule: &Rule, first: usize, same_rule: bool, faults: &mut Faults) {
+        let (domain, first) = (&rule.domain, self.rules[first].place.clone());
+        let places = Some((rule.place.clone(), first.clone()));
+        if self.reported == places {
+            return;
+        }
+        self.reported = places;
+        let message = match same_rule {
+            true => format!("`{domain}` is listed twice; the first is at {first}"),
+            false => format!("a second rule for `{domain}`; the first is at {first}"),
+        };
+        faults.error("duplicate-domain", &rule.place, message, "keep one of the two");
+    }
 }
 
 /// Adds the system's own nameservers as an endpoint, if a SYSTEM rule needs them.

@@ -33,6 +33,7 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// A stable short name, such as `unknown-key`.
     pub code: String,
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// 0 when the file as a whole is meant.
     pub line: usize,
@@ -69,6 +70,11 @@ impl Diagnostic {
             help: harmless(help),
         }
     }
+}
+
+/// Paths need not be UTF-8, but a fault must be told whatever its file is called.
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// How many faults of each kind; its text is a last line for a list of them.
@@ -122,12 +128,8 @@ fn report(fault: &Diagnostic) -> Group<'static> {
         Severity::Warning => Level::WARNING,
     };
     let mut group =
-        level.primary_title(harmless(&fault.message)).id(harmless(&fault.code)).element(origin(fault));
-    if fault.line > 0 {
-        let (line, marked) = marked_line(fault);
-        let annotation = AnnotationKind::Primary.span(marked);
-        group = group.element(Snippet::source(line).line_start(fault.line).annotation(annotation));
-    }
+        Group::with_title(level.primary_title(harmless(&fault.message)).id(harmless(&fault.code)));
+    group = if fault.line == 0 { group.element(origin(fault)) } else { with_line(group, fault) };
     match fault.help.is_empty() {
         true => group,
         false => group.element(Level::HELP.message(harmless(&fault.help))),
@@ -135,8 +137,19 @@ fn report(fault: &Diagnostic) -> Group<'static> {
 }
 
 fn origin(fault: &Diagnostic) -> Origin<'static> {
-    let origin = Origin::path(harmless(&fault.file.to_string_lossy()));
-    if fault.line == 0 { origin } else { origin.line(fault.line).char_column(fault.column) }
+    Origin::path(harmless(&fault.file.to_string_lossy()))
+}
+
+fn with_line(group: Group<'static>, fault: &Diagnostic) -> Group<'static> {
+    let (line, marked) = marked_line(fault);
+    let shown_column = line[..marked.start].chars().count() + 1;
+    let snippet =
+        Snippet::source(line).line_start(fault.line).annotation(AnnotationKind::Primary.span(marked));
+    // The renderer takes the column from the line that it is given, which is wrong for a cut one.
+    match shown_column == fault.column {
+        true => group.element(snippet.path(harmless(&fault.file.to_string_lossy()))),
+        false => group.element(origin(fault).line(fault.line).char_column(fault.column)).element(snippet),
+    }
 }
 
 /// The line to show and the bytes of it to mark. Diagnostics of other makers may hold a line of any length.
@@ -195,5 +208,88 @@ pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
         [] => String::new(),
         [one] => one.to_string(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::source::Source;
+
+    /// As other modules make them, with whatever line they have.
+    fn made(line: usize, column: usize, length: usize, source_line: &str) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            code: "bad-record".to_owned(),
+            file: PathBuf::from("corp.zone"),
+            line,
+            column,
+            length,
+            source_line: source_line.to_owned(),
+            message: "the type is unknown".to_owned(),
+            help: "write \u{1b}[1mA".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_other_modules_make_is_shown_too() {
+        let text = render(&[made(3, 8, 3, "www IN AAA 192.0.2.1")], false);
+        let expected = "\
+error[bad-record]: the type is unknown
+ --> corp.zone:3:8
+  |
+3 | www IN AAA 192.0.2.1
+  |        ^^^
+  |
+  = help: write \u{241b}[1mA
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn odd_places_do_no_harm() {
+        let whole_file = render(&[made(0, 0, 1, "")], false);
+        assert!(whole_file.contains("--> corp.zone\n"), "{whole_file}");
+        for (line, column, length, text) in [
+            (1, 0, 0, ""),
+            (1, 1, 1, ""),
+            (9, 99, 9, "é"),
+            (1, 500, 2, "…"),
+            (1, usize::MAX, usize::MAX, "a\r\n\u{1b}b"),
+        ] {
+            let text = render(&[made(line, column, length, text)], false);
+            assert!(text.contains(&format!("corp.zone:{line}")) && !text.contains('\u{1b}'), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_once_and_marked_right() {
+        let line = format!("{}WRONG{}", "x".repeat(10_000), "y".repeat(10_000));
+        let cut = Diagnostic::error(
+            "c",
+            &Source::new(Path::new("f"), line.clone()).place(10_000..10_005),
+            "m",
+            "h",
+        );
+        assert!(cut.source_line.chars().count() < 400 && cut.column == 10_001, "{cut:?}");
+        let whole = Diagnostic { source_line: line, ..cut.clone() };
+        for fault in [cut, whole] {
+            let (line, marked) = marked_line(&fault);
+            assert_eq!(&line[marked], "WRONG");
+            assert!(render(&[fault], false).contains("--> f:1:10001\n"));
+        }
+    }
+
+    #[test]
+    fn lists_are_sorted_and_counted() {
+        let warning = Diagnostic { severity: Severity::Warning, ..made(2, 1, 1, "b") };
+        let faults = [made(10, 1, 1, "c"), warning, made(2, 3, 1, "b b")];
+        let text = render(&faults, false);
+        let places: Vec<&str> =
+            text.lines().filter_map(|line| line.trim().strip_prefix("--> corp.zone:")).collect();
+        assert_eq!(places, ["2:1", "2:3", "10:1"]);
+        assert_eq!(count(&faults).to_string(), "2 errors, 1 warning");
+        let read: Diagnostic = serde_json::from_str(&serde_json::to_string(&faults[0]).unwrap()).unwrap();
+        assert_eq!(read, faults[0]);
     }
 }

@@ -1,6 +1,7 @@
 //! Reads the main file and those of `conf.d` beside it into trees with spans, and hashes them. Knows TOML,
 //! but no key.
 
+use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -21,19 +22,22 @@ const FOLDER: &str = "conf.d";
 pub(super) struct ConfigFile {
     pub source: Arc<Source>,
     pub is_main: bool,
+    /// Room for the text without the lines that stop the parser.
+    pub repaired: OnceCell<String>,
 }
 
 /// The main file first. A file that can't be read is left out and reported.
 pub(super) fn read(path: &Path, faults: &mut Faults) -> Vec<ConfigFile> {
     let folder = path.parent().unwrap_or(Path::new("")).join(FOLDER);
     let more = names(&folder).unwrap_or_else(|error| {
-        faults.push(unreadable(&folder, &error));
+        faults.lost_file(unreadable(&folder, &error));
         Vec::new()
     });
     let paths = std::iter::once((path.to_path_buf(), true)).chain(more.into_iter().map(|path| (path, false)));
-    paths
-        .filter_map(|(path, is_main)| Some(ConfigFile { source: read_one(&path, faults)?, is_main }))
-        .collect()
+    let file = |(path, is_main): (PathBuf, bool)| {
+        Some(ConfigFile { source: read_one(&path, faults)?, is_main, repaired: OnceCell::new() })
+    };
+    paths.filter_map(file).collect()
 }
 
 /// `*.toml` as a shell would find them: not those that begin with a dot. No folder is no fault.
@@ -58,18 +62,18 @@ fn read_one(path: &Path, faults: &mut Faults) -> Option<Arc<Source>> {
     let bytes = match read_bounded(path) {
         Ok(bytes) if bytes.len() as u64 <= MAX_FILE => bytes,
         Ok(_) => {
-            faults.push(too_large(path));
+            faults.lost_file(too_large(path));
             return None;
         }
         Err(error) => {
-            faults.push(unreadable(path, &error));
+            faults.lost_file(unreadable(path, &error));
             return None;
         }
     };
     match String::from_utf8(bytes) {
         Ok(text) => Some(Source::new(path, text)),
         Err(error) => {
-            faults.push(not_utf8(path, &error));
+            faults.lost_file(not_utf8(path, &error));
             None
         }
     }

@@ -1,7 +1,8 @@
 //! Reads values off a TOML tree with spans: a fault is recorded with its place, and reading goes on. The
 //! schema says which keys there are by asking for them; what nobody asked for is unknown.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use super::diagnostic::{Diagnostic, listed};
+use super::diagnostic::{Diagnostic, Severity, listed};
 use super::source::{Place, Source};
 use super::suggest;
 
@@ -18,10 +19,18 @@ use super::suggest;
 pub(super) struct Faults {
     diagnostics: Vec<Diagnostic>,
     /// Lines that are not TOML: what stands on them was read by guess, so nothing more is said of them.
-    broken_lines: HashMap<Arc<Path>, HashSet<usize>>,
+    broken_lines: HashMap<Arc<Path>, BTreeSet<usize>>,
+    last_syntax_error: String,
+    lost_file: bool,
 }
 
 impl Faults {
+    /// A file that could not be read at all.
+    pub fn lost_file(&mut self, diagnostic: Diagnostic) {
+        self.lost_file = true;
+        self.push(diagnostic);
+    }
+
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -36,16 +45,32 @@ impl Faults {
         self.push(Diagnostic::warning(code, place, message, help));
     }
 
-    /// One error a line: the parser often stumbles more than once over the same slip.
+    /// One error a line, as the parser often stumbles more than once over the same slip; and one for a list
+    /// that isn't closed, as it then takes every line for an item.
     pub fn syntax_error(&mut self, place: &Place, message: &str, help: &str) {
-        if self.broken_lines.entry(place.file.clone()).or_default().insert(place.line) {
+        let is_new_line = self.broken_lines.entry(place.file.clone()).or_default().insert(place.line);
+        let goes_on = message.contains(MISSING_COMMA) && self.last_syntax_error == message;
+        if is_new_line && !goes_on {
             self.push(Diagnostic::error("syntax", place, message, help));
         }
+        if is_new_line {
+            self.last_syntax_error = message.to_owned();
+        }
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|fault| fault.severity == Severity::Error)
     }
 
     /// Part of what was meant is missing, so nothing should be said of what is absent.
     pub fn is_incomplete(&self) -> bool {
-        !self.broken_lines.is_empty()
+        self.lost_file || !self.broken_lines.is_empty()
+    }
+
+    /// Behind a syntax error keys may have landed in the wrong table.
+    fn is_behind_syntax_error(&self, place: &Place) -> bool {
+        let first = self.broken_lines.get(&place.file).and_then(BTreeSet::first);
+        first.is_some_and(|&first| place.line >= first)
     }
 
     fn is_broken_line(&self, place: &Place) -> bool {
@@ -82,13 +107,14 @@ pub(super) struct At<T> {
 pub(super) struct Node<'a> {
     pub key: &'a str,
     pub value: &'a DeValue<'a>,
+    is_item: bool,
     source: &'a Arc<Source>,
     span: Range<usize>,
 }
 
 impl<'a> Node<'a> {
     fn new(source: &'a Arc<Source>, key: &'a str, value: &'a Spanned<DeValue<'a>>) -> Node<'a> {
-        Node { key, value: value.get_ref(), source, span: value.span() }
+        Node { key, value: value.get_ref(), is_item: false, source, span: value.span() }
     }
 
     pub fn place(&self) -> Place {
@@ -99,7 +125,7 @@ impl<'a> Node<'a> {
     pub fn items(&self) -> Option<impl Iterator<Item = Node<'a>> + use<'a>> {
         let (source, key) = (self.source, self.key);
         let values = self.value.as_array()?;
-        Some(values.iter().map(move |value| Node::new(source, key, value)))
+        Some(values.iter().map(move |value| Node { is_item: true, ..Node::new(source, key, value) }))
     }
 
     pub fn wrong(&self, wrong: Wrong, faults: &mut Faults) {
@@ -107,7 +133,8 @@ impl<'a> Node<'a> {
     }
 
     pub fn wrong_type(&self, wanted: &str, help: impl AsRef<str>, faults: &mut Faults) {
-        let message = format!("`{}` must be {wanted}, not {}", self.key, type_name(self.value));
+        let item = if self.is_item { "an item of " } else { "" };
+        let message = format!("{item}`{}` must be {wanted}, not {}", self.key, type_name(self.value));
         faults.error("wrong-type", &self.place(), message, help);
     }
 }
@@ -317,7 +344,7 @@ impl<'a> Table<'a> {
     ) -> Option<T> {
         if !self.has(key) && !faults.is_incomplete() {
             let message = format!("{} needs `{key}`", self.title);
-            faults.error("missing-key", &self.place, message, format!("add a line such as {example}"));
+            faults.error("missing-key", &self.place, message, format!("add {example}"));
         }
         self.optional(key, read, faults)
     }
@@ -326,34 +353,77 @@ impl<'a> Table<'a> {
     pub fn finish(self, faults: &mut Faults) {
         for key in self.entries.keys() {
             if !self.known.contains(&key.get_ref().as_ref()) {
-                self.unknown(key.get_ref(), self.source.place(key.span()), faults);
+                self.unknown(key.get_ref(), &self.source.place(key.span()), faults);
             }
         }
     }
 
-    fn unknown(&self, key: &str, place: Place, faults: &mut Faults) {
+    fn unknown(&self, key: &str, place: &Place, faults: &mut Faults) {
+        if faults.is_behind_syntax_error(place) {
+            return;
+        }
         let help = match suggest::nearest(key, self.known.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("what can stand here: {}", listed(self.known.iter().copied())),
         };
-        faults.error("unknown-key", &place, format!("unknown key `{key}` in {}", self.title), help);
+        faults.error("unknown-key", place, format!("unknown key `{key}` in {}", self.title), help);
     }
 }
 
 /// The tree of a file, and its syntax errors recorded. The tree holds what could be read.
-pub(super) fn parse<'a>(source: &'a Arc<Source>, faults: &mut Faults) -> DeTable<'a> {
+///
+/// At a key without `=` toml gives the rest of the file up; such lines are taken out of a copy, for which
+/// there is room in `repaired`, so that the faults behind them show too.
+pub(super) fn parse<'a>(
+    source: &'a Arc<Source>,
+    repaired: &'a OnceCell<String>,
+    faults: &mut Faults,
+) -> DeTable<'a> {
     let (tree, errors) = DeTable::parse_recoverable(source.text());
-    for error in errors {
-        let span = error.span().unwrap_or_default();
-        let (message, help) = explain(error.message());
-        faults.syntax_error(&source.place(span), &message, &help);
+    record(source, &errors, faults);
+    let stops: Vec<usize> =
+        errors.iter().filter(|error| error.message().starts_with(KEY_ALONE)).filter_map(start).collect();
+    if stops.is_empty() {
+        return tree.into_inner();
     }
+    let text = repaired.get_or_init(|| without_lines(source.text(), &stops));
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    record(source, &errors, faults);
     tree.into_inner()
 }
+
+fn record(source: &Arc<Source>, errors: &[toml::de::Error], faults: &mut Faults) {
+    for error in errors {
+        let (message, help) = explain(error.message());
+        faults.syntax_error(&source.place(error.span().unwrap_or_default()), &message, &help);
+    }
+}
+
+fn start(error: &toml::de::Error) -> Option<usize> {
+    error.span().map(|span| span.start)
+}
+
+/// The text with the lines of these offsets as spaces, so that all else keeps its place.
+fn without_lines(text: &str, offsets: &[usize]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for &offset in offsets {
+        let offset = offset.min(bytes.len());
+        let line_start = bytes[..offset].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let line = bytes[line_start..].iter_mut().take_while(|byte| **byte != b'\n');
+        line.for_each(|byte| *byte = b' ');
+    }
+    String::from_utf8(bytes).expect("whole lines were replaced, so no character was cut")
+}
+
+const KEY_ALONE: &str = "key with no value";
+const MISSING_COMMA: &str = "missing comma between array elements";
 
 /// The parser's "what, expected this" as what is wrong and what to do.
 fn explain(message: &str) -> (String, String) {
     let (what, expected) = match message.split_once(", expected ") {
+        Some((what, _)) if what == MISSING_COMMA => {
+            (what, "write `,` between two items, or `]` where the list ends".to_owned())
+        }
         Some((what, expected)) => (what, format!("expected {expected} here")),
         None if message == "duplicate key" => (message, "keep one of the two".to_owned()),
         None => (message, "correct the line; https://toml.io shows how TOML is written".to_owned()),

@@ -13,7 +13,7 @@ use toml::de::DeTable;
 
 use super::files::{self, ConfigFile};
 use super::reader::{
-    At, Faults, Node, Table, at, flag, list, one_of, parse, read_table, some, string, table, whole,
+    At, Faults, Node, Table, at, flag, integer, list, one_of, parse, read_table, some, string, table, whole,
 };
 use super::source::{Place, Source};
 use super::value::{
@@ -24,7 +24,7 @@ use super::{Cache, Config, Control, Log, LogFormat, LogLevel, Metrics, Server, T
 use crate::wire::name::Name;
 
 /// The written form that this program reads.
-const VERSION: u32 = 1;
+const VERSION: i128 = 1;
 
 /// More threads than the cores of any machine that serves DNS alone.
 pub(super) const MAX_WORKERS: usize = 64;
@@ -112,7 +112,8 @@ pub(super) fn read(files: &[ConfigFile], faults: &mut Faults) -> Written {
         set: Places::new(),
     };
     // All trees first: a syntax error in one file keeps the others from complaining of what it may hold.
-    let trees: Vec<DeTable<'_>> = files.iter().map(|file| parse(&file.source, faults)).collect();
+    let trees: Vec<DeTable<'_>> =
+        files.iter().map(|file| parse(&file.source, &file.repaired, faults)).collect();
     for (file, tree) in files.iter().zip(&trees) {
         document(file, tree, &mut written, faults);
     }
@@ -223,14 +224,17 @@ impl Section<'_, '_> {
 
 fn version(top: &mut Table<'_>, is_main: bool, faults: &mut Faults) {
     let read = |node: Node<'_>, faults: &mut Faults| {
-        let version = whole(0..=u32::MAX)(node.clone(), faults)?;
-        if version != VERSION {
-            let message = format!("version {version} of the configuration is not known to this program");
-            faults.error("unknown-version", &node.place(), message, format!("write version = {VERSION}"));
+        let help = format!("write version = {VERSION}");
+        match node.value.as_integer().map(integer) {
+            Some(Some(VERSION)) => {}
+            Some(_) => {
+                faults.error("unknown-version", &node.place(), "this program does not know the version", help)
+            }
+            None => node.wrong_type("a number", help, faults),
         }
-        Some(version)
+        Some(())
     };
-    let example = format!("`version = {VERSION}` at the top");
+    let example = format!("version = {VERSION} at the top");
     match is_main {
         true => top.required("version", &example, read, faults),
         false => top.optional("version", read, faults),

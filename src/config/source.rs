@@ -124,7 +124,7 @@ impl Eq for Place {}
 impl Serialize for Place {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Place", 5)?;
-        fields.serialize_field("file", &*self.file)?;
+        fields.serialize_field("file", &self.file.to_string_lossy())?;
         fields.serialize_field("line", &self.line)?;
         fields.serialize_field("column", &self.column)?;
         fields.serialize_field("length", &self.length)?;

@@ -33,7 +33,10 @@ pub(super) fn domain(text: &str) -> Result<Name, Wrong> {
         return Err(bad(format!("`{text}` is not in ASCII"), "write the form that DNS carries (xn--...)"));
     }
     if text.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) {
-        return Err(bad(format!("`{text}` holds a space"), "leave it out; several domains go in a list"));
+        return Err(bad(
+            format!("`{text}` holds a space or control character"),
+            "leave it out; several domains go in a list",
+        ));
     }
     Name::parse(text)
         .map_err(|error| bad(format!("`{text}` is no domain name: {error}"), name_help(text, error)))
@@ -208,7 +211,7 @@ pub(super) fn size(bounds: RangeInclusive<u64>) -> impl Fn(Node<'_>, &mut Faults
 }
 
 fn out_of_bounds<T>(node: &Node<'_>, bounds: &RangeInclusive<T>, show: impl Fn(&T) -> String) -> Wrong {
-    let help = format!("write \"{}\" to \"{}\"", show(bounds.start()), show(bounds.end()));
+    let help = format!("write a value from \"{}\" to \"{}\"", show(bounds.start()), show(bounds.end()));
     Wrong::new("out-of-bounds", format!("`{}` is out of bounds", node.key), help)
 }
 

@@ -1,4 +1,4 @@
-//! What is legal but surprising. Refuses nothing.
+//! What is legal but surprising, in a configuration without errors. Refuses nothing.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::wire::name::{Name, suffixes};
 pub(super) fn warn(written: &Written, config: &Config, used: &[bool], faults: &mut Faults) {
     shadowed_rules(config, faults);
     own_targets(written, config, faults);
-    endpoints(written, config, used, faults);
+    endpoints(config, used, faults);
     private_ranges(config, faults);
 }
 
@@ -38,15 +38,16 @@ fn own_targets(written: &Written, config: &Config, faults: &mut Faults) {
     }
 }
 
-fn endpoints(written: &Written, config: &Config, used: &[bool], faults: &mut Faults) {
-    for ((endpoint, as_written), used) in config.endpoints.iter().zip(&written.endpoints).zip(used) {
+fn endpoints(config: &Config, used: &[bool], faults: &mut Faults) {
+    // The endpoint made of the system's nameservers comes after those written, and so has no `used`.
+    for (endpoint, used) in config.endpoints.iter().zip(used) {
         if endpoint.targets.len() == 1 {
             let message = format!("endpoint `{}` has a single target", endpoint.name);
             let help = "add a second one, best in another Availability Zone: without it, an outage of the \
                         target is an outage of its domains";
             faults.warning("single-target", &endpoint.place, message, help);
         }
-        if !used && as_written.name.is_some() {
+        if !used {
             let message = format!("nothing uses endpoint `{}`", endpoint.name);
             faults.warning("unused-endpoint", &endpoint.place, message, "name it in a rule, or remove it");
         }

@@ -7,8 +7,7 @@ use anyhow::Context;
 
 use super::status::{paint_state, state_word};
 use super::text::{Paint, columns, duration, labelled, milliseconds};
-use super::{Common, Exit, print, seam};
-use crate::config::diagnostic;
+use super::{Common, Exit, print, seam, show_on_stderr};
 use crate::control::client::{AskError, ask};
 use crate::control::metrics::rcode_name;
 use crate::control::protocol::Request;
@@ -62,7 +61,7 @@ fn offline(common: &Common, arguments: &Arguments) -> anyhow::Result<Option<Expl
     match seam::explain(&common.config, &name, rtype, arguments.client) {
         Ok(explanation) => Ok(Some(explanation)),
         Err(faults) => {
-            eprint!("{}", diagnostic::render(&faults, false));
+            show_on_stderr(&faults);
             eprintln!(
                 "\ndnsfwd: no server answers, and the configuration has faults: nothing can be explained"
             );

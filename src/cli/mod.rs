@@ -8,6 +8,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
+use self::text::Paint;
+use crate::config::diagnostic::{self, Diagnostic};
+
 mod check;
 mod demo;
 mod explain;
@@ -118,6 +121,11 @@ fn print<T: Serialize>(common: &Common, report: &T, text: impl FnOnce(&T) -> Str
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         printed => Ok(printed?),
     }
+}
+
+/// Faults and warnings beside what a command prints.
+fn show_on_stderr(diagnostics: &[Diagnostic]) {
+    eprint!("{}", diagnostic::render(diagnostics, Paint::for_stderr() == Paint::Color));
 }
 
 #[cfg(test)]

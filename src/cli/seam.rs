@@ -1,14 +1,14 @@
 //! What commands need of the server itself, in one place: start it, check its files, explain without it.
 
-use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{self, Diagnostic, diagnostic};
+use super::show_on_stderr;
+use crate::config::{self, Diagnostic};
 use crate::control::report::{Check, Explanation};
 use crate::control::{Core, Drain};
-use crate::serve;
+use crate::serve::{self, StartError};
 use crate::wire::name::Name;
 
 /// A server that answers, and the way to stop it.
@@ -19,25 +19,20 @@ pub struct Server {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Starts the server of these files, and shows their warnings. None when they have faults, which then have
-/// been shown.
+/// Starts the server of these files. None when they have faults, which then have been shown.
 pub fn start(config: &Path) -> anyhow::Result<Option<Server>> {
-    let (server, warnings) = match serve::Server::start(config) {
-        Ok(started) => started,
-        Err(serve::StartError::Faults(faults)) => {
-            show(&faults);
-            return Ok(None);
+    match serve::Server::start(config) {
+        Ok((server, warnings)) => {
+            let core: Arc<dyn Core> = server.clone();
+            Ok(Some(Server { core, drain: Box::new(move || server.drain()), warnings }))
         }
-        Err(error) => return Err(error.into()),
-    };
-    show(&warnings);
-    let core = Arc::clone(&server) as Arc<dyn Core>;
-    Ok(Some(Server { core, drain: Box::new(move || server.drain()) }))
-}
-
-fn show(diagnostics: &[Diagnostic]) {
-    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    eprint!("{}", diagnostic::render(diagnostics, color));
+        Err(StartError::Faults(faults)) => {
+            show_on_stderr(&faults);
+            eprintln!("\ndnsfwd: nothing is served with a faulty configuration");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub fn check(config: &Path) -> Check {

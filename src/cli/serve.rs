@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::{Common, Exit, seam};
-use crate::config::{self, LogFormat, LogLevel, diagnostic};
+use super::{Common, Exit, seam, show_on_stderr};
+use crate::config::{self, LogFormat, LogLevel};
 use crate::control::logs::{self, Format};
 use crate::control::{self, Manner};
 
 pub fn run(common: &Common) -> anyhow::Result<Exit> {
     start_log(&common.config);
     let Some(server) = seam::start(&common.config)? else { return Ok(Exit::Trouble) };
-    eprint!("{}", diagnostic::render(&server.warnings, false));
+    show_on_stderr(&server.warnings);
     control::start(server.core, server.drain, Manner::Service)?.wait();
     Ok(Exit::Clean)
 }

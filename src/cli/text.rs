@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-/// Colours, when standard output shows them and nobody minds (<https://no-color.org>).
+/// Colours, when the stream shows them and nobody minds (<https://no-color.org>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
     Color,
@@ -11,8 +11,16 @@ pub enum Paint {
 
 impl Paint {
     pub fn for_stdout() -> Paint {
+        Paint::on(&io::stdout())
+    }
+
+    pub fn for_stderr() -> Paint {
+        Paint::on(&io::stderr())
+    }
+
+    fn on(stream: &impl IsTerminal) -> Paint {
         let minded = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if io::stdout().is_terminal() && !minded { Paint::Color } else { Paint::Plain }
+        if stream.is_terminal() && !minded { Paint::Color } else { Paint::Plain }
     }
 
     pub fn bold(self, text: &str) -> String {

@@ -110,4 +110,22 @@ mod tests {
         assert!(page.ends_with("1 error, 0 warnings: nothing of this is served\n"), "{page}");
         assert!(page.contains("did you mean `listen`?"), "{page}");
     }
+
+    /// Each configuration in the README, and the demo's zone file beside it, have no error.
+    #[test]
+    fn the_readmes_configurations_are_sound() {
+        let readme = include_str!("../../README.md");
+        let blocks: Vec<&str> =
+            readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!blocks.is_empty());
+        for block in blocks {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::write(folder.path().join("anycompany.corp.zone"), crate::cli::demo::ZONE)
+                .expect("writes");
+            let file = folder.path().join("dnsfwd.toml");
+            std::fs::write(&file, block).expect("writes");
+            let check = seam::check(&file);
+            assert_ne!(exit(&check), Exit::Trouble, "{}", show(&check, Paint::Plain));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use anyhow::Context;
 
 use super::status::{paint_state, state_word};
-use super::text::{Paint, columns, duration, labelled, milliseconds};
+use super::text::{Paint, columns, duration, labelled, milliseconds, wrap};
 use super::{Common, Exit, print, seam, show_on_stderr};
 use crate::control::client::{AskError, ask};
 use crate::control::metrics::rcode_name;
@@ -108,7 +108,7 @@ fn decision_lines(decision: &Decision) -> Vec<String> {
     };
     let mut lines =
         vec![format!("{what} {}", decision.domain.as_deref().unwrap_or_default()).trim_end().to_owned()];
-    lines.extend((!decision.because.is_empty()).then(|| decision.because.clone()));
+    lines.extend(wrap(&decision.because));
     lines.extend(decision.place.as_ref().map(place));
     lines
 }
@@ -128,23 +128,26 @@ fn place(place: &Place) -> String {
     }
 }
 
+/// Each target on a line, and below it why it stands there.
 fn target_lines(targets: &[TargetChoice], paint: Paint) -> Vec<String> {
     let rows: Vec<Vec<String>> = targets.iter().enumerate().map(target_row).collect();
     let lines = columns(&rows).into_iter().zip(targets);
-    lines
-        .map(|(line, target)| target.state.map_or(line.clone(), |state| paint_state(&line, state, paint)))
-        .collect()
+    let painted = |(line, target): (String, &TargetChoice)| {
+        let line = target.state.map_or(line.clone(), |state| paint_state(&line, state, paint));
+        [line, format!("   {}", target.because)]
+    };
+    lines.flat_map(painted).collect()
 }
 
 fn target_row((index, target): (usize, &TargetChoice)) -> Vec<String> {
-    vec![
-        format!("{}.", index + 1),
-        target.address.to_string(),
+    let mut row = vec![
+        format!("{}. {}", index + 1, target.address),
         target.az.clone().unwrap_or_else(|| "-".to_owned()),
-        target.state.map_or("-", state_word).to_owned(),
-        milliseconds(target.rtt_ms),
-        target.because.clone(),
-    ]
+    ];
+    if let Some(state) = target.state {
+        row.extend([state_word(state).to_owned(), format!("rtt {}", milliseconds(target.rtt_ms))]);
+    }
+    row
 }
 
 fn cache_line(entry: Option<&CacheEntry>, offline: bool) -> String {
@@ -219,8 +222,10 @@ decision      forwarded by the rule awsanycompany.corp
               /etc/dnsfwd/dnsfwd.toml:12
 not           rule .  less specific
 endpoint      aws-inbound
-targets       1.  10.0.1.250:53  ap-northeast-2a  healthy  4.2 ms  same az
-              2.  10.0.2.250:53  ap-northeast-2a  healthy  4.2 ms  other az
+targets       1. 10.0.1.250:53  ap-northeast-2a  healthy  rtt 4.2 ms
+                 same az
+              2. 10.0.2.250:53  ap-northeast-2a  healthy  rtt 4.2 ms
+                 other az
 cache         NOERROR, 3s old, good for 57s, fetched by the rule awsanycompany.corp
 CNAME         followed into other rules and zones
 ";

@@ -73,6 +73,22 @@ pub fn labelled(label: &str, lines: &[String]) -> String {
     page
 }
 
+/// A sentence as lines that, beside a label, end before column 80.
+pub fn wrap(sentence: &str) -> Vec<String> {
+    const WIDTH: usize = 66;
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentence.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// The two largest units: `3d 4h`, `12m 5s`, `7s`.
 pub fn duration(secs: u64) -> String {
     let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
@@ -164,6 +180,13 @@ mod tests {
         assert_eq!(moment(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(moment(951_782_400), "2000-02-29 00:00:00 UTC");
         assert_eq!(moment(4_107_542_399), "2100-02-28 23:59:59 UTC");
+    }
+
+    #[test]
+    fn sentences_are_wrapped() {
+        let lines = wrap(&"word ".repeat(20));
+        assert_eq!(lines.iter().map(|line| line.len()).collect::<Vec<_>>(), [64, 34]);
+        assert_eq!(wrap(""), Vec::<String>::new());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where operators' wishes come together, over whichever way they came: asks the core from a thread that may
 //! wait, lets one reload run at a time, and moves the control plane's own listeners when the files say so.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,6 +54,23 @@ impl Desk {
             None => Ok(()),
             Some(error) => Err(error),
         }
+    }
+
+    /// One line that says what is served.
+    pub async fn log_start(&self) {
+        let Reply::Ok(status) = self.ask(|core| core.status()).await else { return };
+        let listeners: BTreeSet<String> =
+            status.listeners.iter().map(|listener| listener.address.to_string()).collect();
+        let listeners = listeners.into_iter().collect::<Vec<_>>().join(" ");
+        let (rules, zones) = (status.rules, status.zones.len());
+        tracing::info!(
+            version = status.version,
+            hash = status.config.hash,
+            listeners,
+            rules,
+            zones,
+            "serving"
+        );
     }
 
     pub async fn close(&self) {

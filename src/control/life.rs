@@ -109,6 +109,7 @@ async fn live(core: Arc<dyn Core>, drain: Drain, manner: Manner, stop: &Notify, 
     };
     let _ = opened.send(Ok(()));
     systemd.ready();
+    desk.log_start().await;
     serve(&desk, &mut signals, stop, systemd).await;
     end(&desk, drain, &mut signals).await;
 }

@@ -82,9 +82,28 @@ pub fn render(sample: &Sample) -> String {
         sample.targets.iter().for_each(publish_target);
         publish_cache_and_config(sample);
     });
-    let mut page = recorder.handle().render();
+    let mut page = in_order(&recorder.handle().render());
     append_latencies(&mut page, &sample.exchanges);
     page
+}
+
+/// The recorder's families in our order, and their series sorted: pages can be read and compared.
+fn in_order(page: &str) -> String {
+    let mut families: Vec<&str> = page.split("\n\n").filter(|family| !family.trim().is_empty()).collect();
+    families.sort_by_key(|family| FAMILIES.iter().position(|row| row.0 == family_name(family)));
+    families.iter().map(|family| sorted_series(family)).collect()
+}
+
+/// The third word of `# HELP name …`.
+fn family_name(family: &str) -> &str {
+    family.split_whitespace().nth(2).unwrap_or_default()
+}
+
+fn sorted_series(family: &str) -> String {
+    let mut lines: Vec<&str> = family.lines().filter(|line| !line.is_empty()).collect();
+    // '#' stands before every letter, and HELP before TYPE.
+    lines.sort_unstable();
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn describe() {
@@ -299,6 +318,15 @@ mod tests {
             |le: &str| samples[&format!("dnsfwd_target_latency_seconds_bucket{{{labels},le=\"{le}\"}}")];
         assert_eq!([bucket("0.0005"), bucket("0.001"), bucket("2"), bucket("+Inf")], [0.0, 3.0, 7.0, 8.0]);
         assert_eq!(samples[&format!("dnsfwd_target_latency_seconds_count{{{labels}}}")], 8.0);
+    }
+
+    #[test]
+    fn families_come_in_the_order_of_the_readme() {
+        let page = render(&fake::sample());
+        let places = FAMILIES.iter().filter(|row| row.1 != Kind::Histogram);
+        let places: Vec<usize> =
+            places.map(|row| page.find(&format!("# HELP {} ", row.0)).expect("is there")).collect();
+        assert!(places.is_sorted(), "{page}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Drop for Folder {
     }
 }
 
-const ZONE: &str = "\
+pub const ZONE: &str = "\
 $TTL 300
 @         SOA    dnssrv root 2026010101 3600 600 86400 60
           NS     dnssrv
@@ -72,7 +72,7 @@ socket = '{socket}'
 listen = "{metrics}"
 
 [log]
-level = "warn"
+level = "info"
 
 [[zone]]
 name = "anycompany.corp"

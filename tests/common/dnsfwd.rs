@@ -71,7 +71,8 @@ impl Setup {
     }
 
     pub fn endpoint_with(self, name: &str, targets: &[SocketAddr], more: &str) -> Setup {
-        let targets: Vec<String> = targets.iter().map(|target| format!("{{ address = \"{target}\" }}")).collect();
+        let targets: Vec<String> =
+            targets.iter().map(|target| format!("{{ address = \"{target}\" }}")).collect();
         let targets = targets.join(", ");
         self.body(&format!("[[endpoint]]\nname = \"{name}\"\ntargets = [{targets}]\n{more}"))
     }

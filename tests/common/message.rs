@@ -417,7 +417,11 @@ pub fn read_name(bytes: &[u8], at: &mut usize) -> Result<Vec<u8>, String> {
                 if !jumped {
                     *at = place + 1;
                 }
-                return if wire.len() <= 255 { Ok(wire) } else { Err("a name of more than 255 octets".into()) };
+                return if wire.len() <= 255 {
+                    Ok(wire)
+                } else {
+                    Err("a name of more than 255 octets".into())
+                };
             }
             1..=63 => {
                 let end = place + 1 + usize::from(length);

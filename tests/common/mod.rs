@@ -10,6 +10,7 @@ pub mod message;
 pub mod net;
 pub mod process;
 pub mod servers;
+pub mod stage;
 pub mod sys;
 pub mod target;
 
@@ -18,6 +19,7 @@ pub use dnsfwd::{Dnsfwd, Setup};
 pub use message::{Message, Parsed};
 pub use net::Net;
 pub use process::{Output, Process, run};
+pub use stage::{Stage, assert_same_bytes};
 pub use target::{Act, Scripted, Seen, reply};
 
 use std::time::{Duration, Instant};

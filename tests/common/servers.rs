@@ -43,9 +43,12 @@ pub const COMPANY: Zone<'static> = (
 
 /// What the public resolver knows, in place of the whole Internet.
 pub fn public_zones() -> Vec<(&'static str, String)> {
-    let soa = "$TTL 300\n@ SOA ns.example.net. hostmaster.example.net. 1 3600 600 86400 30\n@ NS ns.example.net.\n";
+    let soa =
+        "$TTL 300\n@ SOA ns.example.net. hostmaster.example.net. 1 3600 600 86400 30\n@ NS ns.example.net.\n";
     let mut com = String::from(soa);
-    com.push_str("www A 192.0.2.80\nwww AAAA 2001:db8::80\n@ MX 10 mail\nmail A 192.0.2.25\n*.wild A 192.0.2.99\n");
+    com.push_str(
+        "www A 192.0.2.80\nwww AAAA 2001:db8::80\n@ MX 10 mail\nmail A 192.0.2.25\n*.wild A 192.0.2.99\n",
+    );
     com.push_str("shop CNAME web1.awsanycompany.corp.\nintranet CNAME websrv.anycompany.corp.\n");
     com.push_str("gone CNAME nowhere.awsanycompany.corp.\n");
     for number in 0..40 {
@@ -73,7 +76,8 @@ pub fn nsd(net: &Net, address: SocketAddr, zones: &[(&str, &str)]) -> Process {
     }
     let file = folder.join("nsd.conf");
     std::fs::write(&file, text).unwrap();
-    let start = || Process::start("nsd", Command::new("/usr/sbin/nsd").arg("-d").arg("-c").arg(&file), &folder);
+    let start =
+        || Process::start("nsd", Command::new("/usr/sbin/nsd").arg("-d").arg("-c").arg(&file), &folder);
     ready(start(), address, zones[0].0)
 }
 

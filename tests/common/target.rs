@@ -72,7 +72,10 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub fn start(address: SocketAddr, script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> Scripted {
+    pub fn start(
+        address: SocketAddr,
+        script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Scripted {
         let script: Arc<Script> = Arc::new(script);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let over = Arc::new(AtomicBool::new(false));

@@ -101,7 +101,8 @@ fn reverse_ranges_become_domains() {
         assert_eq!(lookup(&dns, qname), [format!("192.0.2.{number}")], "{qname}");
     }
     // Right behind each range: not in the rule, and so built-in names again.
-    for qname in ["1.8.168.192.in-addr.arpa", "1.3.168.192.in-addr.arpa", "f.8.0.0.8.b.d.0.1.0.0.2.ip6.arpa"] {
+    for qname in ["1.8.168.192.in-addr.arpa", "1.3.168.192.in-addr.arpa", "f.8.0.0.8.b.d.0.1.0.0.2.ip6.arpa"]
+    {
         assert_eq!(ask(dns.address, &Message::query(qname, A)).rcode(), NXDOMAIN, "{qname}");
     }
 }

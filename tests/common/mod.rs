@@ -14,7 +14,7 @@ pub mod stage;
 pub mod sys;
 pub mod target;
 
-pub use client::{Tcp, Udp, ask, ask_raw, ask_tcp, dig, kdig, parse};
+pub use client::{Dug, Tcp, Udp, ask, ask_raw, ask_tcp, dig, kdig, parse};
 pub use dnsfwd::{Dnsfwd, Setup};
 pub use message::{Message, Parsed};
 pub use net::Net;

@@ -1,2 +1,10 @@
+pub mod cache;
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod forward;
+pub mod limits;
+pub mod policy;
+pub mod serve;
 pub mod wire;
+pub mod zone;

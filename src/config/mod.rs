@@ -1,3 +1,176 @@
-//! The configuration: as written, checked, complete.
+//! The configuration: read from TOML files into a tree with spans, read off by a schema, checked as a whole.
+//! Every fault of every file is reported at once; what is handed on can't be wrong. Starts nothing.
 
 pub mod diagnostic;
+pub mod source;
+pub mod units;
+
+mod check;
+mod defaults;
+mod files;
+mod reader;
+mod reverse;
+mod schema;
+mod suggest;
+mod system;
+mod value;
+mod warn;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+pub use self::defaults::defaults;
+pub use self::diagnostic::{Diagnostic, Severity};
+pub use self::source::{Place, Source};
+use self::system::Nameservers;
+use crate::wire::name::Name;
+
+/// What reading a configuration gave; `config` is none exactly when there is an error among the diagnostics.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Option<Config>,
+    /// By file, line and column.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The whole configuration, checked: names are resolved to indices, domains are unique, bounds hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The configuration files in the order in which they were read; zone files are not among them.
+    pub files: Vec<PathBuf>,
+    /// 16 hexadecimal digits over the bytes of `files`, the same on every machine.
+    pub hash: String,
+    pub server: Server,
+    pub cache: Cache,
+    pub control: Control,
+    pub metrics: Metrics,
+    pub log: Log,
+    pub zones: Vec<Zone>,
+    pub endpoints: Vec<Endpoint>,
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    pub listen: Vec<SocketAddr>,
+    pub workers: usize,
+    pub az: Option<String>,
+    /// What SYSTEM rules ask, an index into the endpoints. Set whenever there is a SYSTEM rule.
+    pub system: Option<usize>,
+    pub allow: Vec<IpNet>,
+    pub max_udp_size: u16,
+    pub tcp_connections: usize,
+    pub tcp_connections_per_client: usize,
+    pub tcp_idle_timeout: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cache {
+    /// 0: no cache.
+    pub size_bytes: u64,
+    pub min_ttl_secs: u32,
+    pub max_ttl_secs: u32,
+    pub max_negative_ttl_secs: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    pub socket: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metrics {
+    /// None: off.
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// A zone answered with authority. Its file could be opened when the configuration was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zone {
+    pub name: Name,
+    pub file: PathBuf,
+    /// Of the value of `file`.
+    pub place: Place,
+}
+
+/// A named group of targets; at least one, each address once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    pub name: String,
+    pub targets: Vec<Target>,
+    pub client_subnet: bool,
+    /// Of its name. For the system's own nameservers: their file as a whole.
+    pub place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub address: SocketAddr,
+    pub az: Option<String>,
+}
+
+/// What to do with a domain and all below it that no other rule or zone takes. One per domain: those of
+/// `domains` and those derived from `reverse` are rules of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    pub domain: Name,
+    pub action: RuleAction,
+    pub follow_cname: bool,
+    /// Of the domain, or of the network that it derives from.
+    pub place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleAction {
+    /// An index into the endpoints.
+    Forward {
+        endpoint: usize,
+    },
+    System,
+}
+
+/// Reads the file and those of `conf.d` beside it. What can't be read is a diagnostic too.
+pub fn load(path: &Path) -> Loaded {
+    load_with(path, &system::nameservers)
+}
+
+fn load_with(path: &Path, nameservers: Nameservers<'_>) -> Loaded {
+    let mut faults = reader::Faults::default();
+    let files = files::read(path, &mut faults);
+    let written = schema::read(&files, &mut faults);
+    let config = check::check(written, &mut faults, nameservers);
+    let mut diagnostics = faults.into_diagnostics();
+    diagnostic::sort(&mut diagnostics);
+    let sound = diagnostic::count(&diagnostics).errors == 0;
+    Loaded { config: sound.then_some(config), diagnostics }
+}

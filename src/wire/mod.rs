@@ -1,6 +1,12 @@
 //! DNS messages as bytes. Pure: no I/O, no clock, no randomness, no log, nothing of ours imported.
 #![forbid(unsafe_code)]
 
+pub mod answer;
+pub mod copy;
+pub mod edns;
+pub mod header;
 pub mod name;
+pub mod query;
 pub mod rdata;
+pub mod reply;
 pub mod write;

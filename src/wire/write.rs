@@ -1,11 +1,10 @@
 //! Writes messages into a caller's buffer: header, question, records with compressed names, OPT.
 //! Never allocates; what does not fit is refused whole and leaves no trace.
 
+use super::header::HEADER;
 use super::name;
 use super::rdata::{self, Field};
 
-/// Octets of the fixed header (RFC 1035 section 4.1.1).
-pub const HEADER: usize = 12;
 /// Places remembered for compression: enough for the messages of one UDP reply; later names are then
 /// written out, which is legal.
 const MAX_TARGETS: usize = 64;
@@ -160,10 +159,15 @@ impl<'a> Writer<'a> {
 
     /// Writes the counts and gives the message's length.
     pub fn finish(self) -> usize {
+        self.finish_in_place().len()
+    }
+
+    /// As `finish`, and gives the message itself.
+    pub fn finish_in_place(self) -> &'a [u8] {
         for (index, count) in self.counts.iter().enumerate() {
             self.buf[4 + 2 * index..6 + 2 * index].copy_from_slice(&count.to_be_bytes());
         }
-        self.len
+        &self.buf[..self.len]
     }
 
     fn settle(&mut self, written: Result<(), Full>, mark: Mark, count: usize) -> Result<(), Full> {

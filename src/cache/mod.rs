@@ -1,0 +1,188 @@
+//! Answers by question, bounded in octets. Owns what is kept and for how long; knows nothing of targets.
+//!
+//! Each entry carries the tag of the rule that made it. An entry whose tag is not that of the rule which now
+//! decides is not used: that is how a reload purges just what a changed rule had made, without a pause.
+
+mod shard;
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use foldhash::fast::RandomState;
+
+use crate::wire::answer::{Answer, AnswerRef};
+use crate::wire::header::{HEADER, bit};
+use crate::wire::name;
+use crate::wire::query::Query;
+use shard::{NewEntry, Shard};
+
+/// The cache's clock: whole seconds since the server began.
+pub type Seconds = u32;
+
+/// Shards at most: so that two workers seldom want the same lock.
+const MAX_SHARDS: usize = 64;
+/// A shard's ring is at least this large, so that the largest message is a small part of it.
+const MIN_SHARD: usize = 1 << 20;
+
+/// What makes two questions the same: everything in them that a target's answer can depend on.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    /// Name in lower case, type, class.
+    pub question: &'a [u8],
+    /// RD, AD, CD and DO: see `key_flags`.
+    pub flags: u8,
+    /// The client subnet, where the endpoint is told it; else empty.
+    pub subnet: &'a [u8],
+}
+
+impl<'a> Key<'a> {
+    pub fn of(query: &'a Query<'_>, subnet: &'a [u8]) -> Key<'a> {
+        Key { question: query.question(), flags: key_flags(query.bits, query.dnssec_ok()), subnet }
+    }
+}
+
+/// The client's flags that a target sees, in one octet: nothing leaks from one setting to another.
+pub fn key_flags(bits: u16, dnssec_ok: bool) -> u8 {
+    u8::from(bits & bit::RD != 0)
+        | u8::from(bits & bit::AD != 0) << 1
+        | u8::from(bits & bit::CD != 0) << 2
+        | u8::from(dnssec_ok) << 3
+}
+
+/// A kept answer.
+pub struct Entry<'a> {
+    /// The tag of the rule that made it.
+    pub rule: u32,
+    pub stored_at: Seconds,
+    pub expires_at: Seconds,
+    pub flags: u8,
+    pub subnet: &'a [u8],
+    pub answer: AnswerRef<'a>,
+}
+
+impl Entry<'_> {
+    pub fn is_fresh(&self, now: Seconds) -> bool {
+        now < self.expires_at
+    }
+
+    pub fn age(&self, now: Seconds) -> u32 {
+        now.saturating_sub(self.stored_at)
+    }
+}
+
+/// Counts of a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub entries: u64,
+    pub bytes: u64,
+    pub limit_bytes: u64,
+    pub evictions: u64,
+}
+
+pub struct Cache {
+    hasher: RandomState,
+    shards: Box<[Mutex<Shard>]>,
+    limit: u64,
+    began: Instant,
+}
+
+impl Cache {
+    /// A cache of at most `limit` octets, all of its memory counted; 0 keeps nothing.
+    ///
+    /// The smallest entry takes 64 octets and the table at most 5 · 16/7 + growth octets for it, in all below
+    /// 23, so four fifths of the limit go to the rings and the rest suffices for the tables.
+    pub fn new(limit: u64) -> Cache {
+        let limit_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+        let ring = limit_bytes / 5 * 4;
+        let count = if limit_bytes == 0 { 0 } else { (ring / MIN_SHARD).clamp(1, MAX_SHARDS) };
+        let shards = (0..count).map(|_| Mutex::new(Shard::new(ring / count))).collect();
+        Cache { hasher: RandomState::default(), shards, limit, began: Instant::now() }
+    }
+
+    pub fn now(&self) -> Seconds {
+        self.seconds_at(Instant::now())
+    }
+
+    pub fn seconds_at(&self, instant: Instant) -> Seconds {
+        // 136 years of uptime fit; the conversion saturates anyhow.
+        u32::try_from(instant.saturating_duration_since(self.began).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    pub fn hash(&self, key: &Key<'_>) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key.question);
+        hasher.write_u8(key.flags);
+        if !key.subnet.is_empty() {
+            hasher.write(key.subnet);
+        }
+        (hasher.finish() >> 32) as u32
+    }
+
+    /// Shows the entry for `key`, fresh or not, to `see`, whose result it gives. The shard is locked meanwhile:
+    /// `see` copies and leaves.
+    pub fn look<R>(&self, key: &Key<'_>, hash: u32, see: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
+        let mut shard = self.shard(hash)?;
+        shard.find(key, hash).map(see)
+    }
+
+    /// Keeps `answer` for `lifetime` seconds; not at all if that is 0.
+    pub fn insert(&self, key: &Key<'_>, hash: u32, rule: u32, lifetime: u32, answer: &Answer) {
+        if lifetime == 0 {
+            return;
+        }
+        let new = NewEntry { rule, now: self.now(), lifetime, answer: answer.as_bytes() };
+        if let Some(mut shard) = self.shard(hash) {
+            shard.insert(key, hash, &new);
+        }
+    }
+
+    /// Forgets a name, or it and all below it; gives how many entries that were.
+    pub fn flush(&self, flushed: &[u8], tree: bool) -> u64 {
+        self.remove_where(|entry| {
+            let question = &entry.answer.message[HEADER..];
+            let len = name::wire_len(question).expect("a kept answer has a question");
+            let qname = &question[..len];
+            if tree { name::is_within(qname, flushed) } else { qname == flushed }
+        })
+    }
+
+    /// Entries that `wanted` picks.
+    pub fn count_where(&self, mut wanted: impl FnMut(&Entry<'_>) -> bool) -> u64 {
+        let mut count = 0;
+        self.remove_where(|entry| {
+            count += u64::from(wanted(entry));
+            false
+        });
+        count
+    }
+
+    /// Forgets what `unwanted` picks. One shard at a time is locked.
+    pub fn remove_where(&self, mut unwanted: impl FnMut(&Entry<'_>) -> bool) -> u64 {
+        self.shards.iter().map(|shard| lock(shard).remove_where(&mut unwanted)).sum()
+    }
+
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage { limit_bytes: self.limit, ..Usage::default() };
+        for shard in &self.shards {
+            let shard = lock(shard);
+            usage.entries += shard.len() as u64;
+            usage.bytes += shard.bytes() as u64;
+            usage.evictions += shard.evictions;
+        }
+        usage
+    }
+
+    fn shard(&self, hash: u32) -> Option<MutexGuard<'_, Shard>> {
+        let index = (hash as usize).checked_rem(self.shards.len())?;
+        Some(lock(&self.shards[index]))
+    }
+}
+
+/// A worker that panicked under the lock left a shard that is at worst missing an entry.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

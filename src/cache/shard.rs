@@ -1,0 +1,264 @@
+//! One shard of the cache: a ring of entries in one piece of memory, and a table of offsets into it.
+//!
+//! New entries overwrite the oldest. One that was asked for since it was written is written again once
+//! instead (second chance), so that popular names stay. Nothing is allocated per entry.
+
+use hashbrown::HashTable;
+
+use super::{Entry, Key};
+
+/// Octets in front of an entry's parts.
+const HEAD: usize = 24;
+/// Entries begin at multiples of this.
+const ALIGN: usize = 8;
+/// Entries that one insertion may write again; bounds the work under the lock.
+const MAX_RESCUES: usize = 4;
+
+pub struct Shard {
+    ring: Vec<u8>,
+    /// Where the next entry goes.
+    head: usize,
+    /// The oldest entry.
+    tail: usize,
+    /// Where the entries before the ring's end stop; what is behind is unused while `head` is below `tail`.
+    wrap: usize,
+    table: HashTable<u32>,
+    pub evictions: u64,
+}
+
+/// An entry's head, read out.
+struct Head {
+    len: usize,
+    hash: u32,
+    rule: u32,
+    stored_at: u32,
+    expires_at: u32,
+    flags: u8,
+    visited: bool,
+    dead: bool,
+    subnet_len: usize,
+}
+
+impl Shard {
+    /// `room` is in octets; the memory is taken from the system as it gets used.
+    pub fn new(room: usize) -> Shard {
+        let room = room / ALIGN * ALIGN;
+        Shard { ring: vec![0; room], head: 0, tail: 0, wrap: 0, table: HashTable::new(), evictions: 0 }
+    }
+
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Octets of entries and table.
+    pub fn bytes(&self) -> usize {
+        let ring =
+            if self.head >= self.tail { self.head - self.tail } else { self.wrap - self.tail + self.head };
+        ring + self.table.allocation_size()
+    }
+
+    /// The entry for `key`, marked as asked for.
+    pub fn find(&mut self, key: &Key<'_>, hash: u32) -> Option<Entry<'_>> {
+        let ring = &self.ring;
+        let at = *self.table.find(spread(hash), |&slot| matches(ring, offset(slot), key, hash))?;
+        let at = offset(at);
+        self.ring[at + 21] |= VISITED;
+        Some(entry(&self.ring, at))
+    }
+
+    /// Puts an entry in place of what was there for the key. Too large a one is not kept.
+    pub fn insert(&mut self, key: &Key<'_>, hash: u32, new: &NewEntry<'_>) {
+        self.remove(key, hash);
+        let len = (HEAD + new.answer.len() + key.subnet.len()).next_multiple_of(ALIGN);
+        if len > self.ring.len() / 4 || !self.make_room(len, new.now) {
+            return;
+        }
+        let at = self.head;
+        let head = Head {
+            len,
+            hash,
+            rule: new.rule,
+            stored_at: new.now,
+            expires_at: new.now.saturating_add(new.lifetime),
+            flags: key.flags,
+            visited: false,
+            dead: false,
+            subnet_len: key.subnet.len(),
+        };
+        write_head(&mut self.ring, at, &head);
+        let parts = &mut self.ring[at + HEAD..];
+        parts[..key.subnet.len()].copy_from_slice(key.subnet);
+        parts[key.subnet.len()..key.subnet.len() + new.answer.len()].copy_from_slice(new.answer);
+        self.head += len;
+        self.index(at, hash);
+    }
+
+    /// Removes what `unwanted` says; gives how many.
+    pub fn remove_where(&mut self, mut unwanted: impl FnMut(&Entry<'_>) -> bool) -> u64 {
+        let ring = &mut self.ring;
+        let mut removed = 0;
+        self.table.retain(|&mut slot| {
+            let at = offset(slot);
+            let keep = !unwanted(&entry(ring, at));
+            if !keep {
+                ring[at + 21] |= DEAD;
+                removed += 1;
+            }
+            keep
+        });
+        removed
+    }
+
+    fn remove(&mut self, key: &Key<'_>, hash: u32) {
+        let ring = &self.ring;
+        if let Ok(found) = self.table.find_entry(spread(hash), |&slot| matches(ring, offset(slot), key, hash))
+        {
+            let (slot, _) = found.remove();
+            self.ring[offset(slot) + 21] |= DEAD;
+        }
+    }
+
+    fn index(&mut self, at: usize, hash: u32) {
+        let ring = &self.ring;
+        let slot = (at / ALIGN) as u32;
+        self.table.insert_unique(spread(hash), slot, |&slot| spread(read_head(ring, offset(slot)).hash));
+    }
+
+    /// Frees `len` octets at `head`. False if that can't be done within the bounds.
+    fn make_room(&mut self, len: usize, now: u32) -> bool {
+        let mut rescues = 0;
+        loop {
+            if self.head >= self.tail {
+                if self.ring.len() - self.head >= len {
+                    return true;
+                }
+                if self.tail == self.head {
+                    (self.head, self.tail, self.wrap) = (0, 0, 0);
+                    continue;
+                }
+                // The rest of the ring is too short: go on at its beginning.
+                if self.tail == 0 {
+                    self.evict(now, &mut rescues);
+                    continue;
+                }
+                self.wrap = self.head;
+                self.head = 0;
+            }
+            // `head` never catches up with `tail` from below: equal means empty.
+            if self.tail - self.head > len {
+                return true;
+            }
+            self.evict(now, &mut rescues);
+        }
+    }
+
+    /// Takes the oldest entry out, or writes it again at the head if it was asked for and there is room.
+    fn evict(&mut self, now: u32, rescues: &mut usize) {
+        let at = self.tail;
+        let mut head = read_head(&self.ring, at);
+        let len = head.len;
+        self.advance_tail(len);
+        if head.dead {
+            return;
+        }
+        let slot = (at / ALIGN) as u32;
+        if let Ok(found) = self.table.find_entry(spread(head.hash), |&other| other == slot) {
+            found.remove();
+        }
+        if !head.visited || head.expires_at <= now || *rescues >= MAX_RESCUES || !self.fits_at_head(len) {
+            self.evictions += 1;
+            return;
+        }
+        *rescues += 1;
+        let to = self.head;
+        self.ring.copy_within(at..at + len, to);
+        head.visited = false;
+        write_head(&mut self.ring, to, &head);
+        self.head += len;
+        self.index(to, head.hash);
+    }
+
+    fn advance_tail(&mut self, len: usize) {
+        self.tail += len;
+        if self.head < self.tail && self.tail == self.wrap {
+            self.tail = 0;
+        }
+    }
+
+    fn fits_at_head(&self, len: usize) -> bool {
+        if self.head >= self.tail { self.ring.len() - self.head >= len } else { self.tail - self.head > len }
+    }
+}
+
+/// What `insert` stores beside the key. `now` and `lifetime` are in seconds.
+pub struct NewEntry<'a> {
+    pub rule: u32,
+    pub now: u32,
+    pub lifetime: u32,
+    pub answer: &'a [u8],
+}
+
+const VISITED: u8 = 1;
+const DEAD: u8 = 2;
+
+fn offset(slot: u32) -> usize {
+    slot as usize * ALIGN
+}
+
+/// Spreads 32 bits over the 64 that the table looks at.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn u32_of(ring: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes(ring[at..at + 4].try_into().expect("four octets"))
+}
+
+fn read_head(ring: &[u8], at: usize) -> Head {
+    Head {
+        len: u32_of(ring, at) as usize,
+        hash: u32_of(ring, at + 4),
+        rule: u32_of(ring, at + 8),
+        stored_at: u32_of(ring, at + 12),
+        expires_at: u32_of(ring, at + 16),
+        flags: ring[at + 20],
+        visited: ring[at + 21] & VISITED != 0,
+        dead: ring[at + 21] & DEAD != 0,
+        subnet_len: usize::from(ring[at + 22]),
+    }
+}
+
+fn write_head(ring: &mut [u8], at: usize, head: &Head) {
+    ring[at..at + 4].copy_from_slice(&(head.len as u32).to_ne_bytes());
+    ring[at + 4..at + 8].copy_from_slice(&head.hash.to_ne_bytes());
+    ring[at + 8..at + 12].copy_from_slice(&head.rule.to_ne_bytes());
+    ring[at + 12..at + 16].copy_from_slice(&head.stored_at.to_ne_bytes());
+    ring[at + 16..at + 20].copy_from_slice(&head.expires_at.to_ne_bytes());
+    ring[at + 20] = head.flags;
+    ring[at + 21] = u8::from(head.visited) * VISITED | u8::from(head.dead) * DEAD;
+    ring[at + 22] = head.subnet_len as u8;
+}
+
+fn entry(ring: &[u8], at: usize) -> Entry<'_> {
+    let head = read_head(ring, at);
+    let parts = &ring[at + HEAD..at + head.len];
+    let (subnet, answer) = parts.split_at(head.subnet_len);
+    Entry {
+        rule: head.rule,
+        stored_at: head.stored_at,
+        expires_at: head.expires_at,
+        flags: head.flags,
+        subnet,
+        answer: crate::wire::answer::AnswerRef::from_bytes(answer),
+    }
+}
+
+/// The stored question is compared before the hash is trusted.
+fn matches(ring: &[u8], at: usize, key: &Key<'_>, hash: u32) -> bool {
+    if u32_of(ring, at + 4) != hash || ring[at + 20] != key.flags {
+        return false;
+    }
+    let entry = entry(ring, at);
+    let question = entry.answer.message.get(crate::wire::header::HEADER..).unwrap_or_default();
+    question.get(..key.question.len()) == Some(key.question) && entry.subnet == key.subnet
+}

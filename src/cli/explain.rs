@@ -1,0 +1,237 @@
+//! `dnsfwd explain`: what becomes of a question, and why. Asks the running server; without one, or when told
+//! to, answers from the configuration files and says so.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::Context;
+
+use super::status::{paint_state, state_word};
+use super::text::{Paint, columns, duration, labelled, milliseconds};
+use super::{Common, Exit, print, seam};
+use crate::config::diagnostic;
+use crate::control::client::{AskError, ask};
+use crate::control::metrics::rcode_name;
+use crate::control::protocol::Request;
+use crate::control::report::{Action, CacheEntry, Decision, Explanation, Place, RunnerUp, TargetChoice};
+use crate::control::rtype;
+use crate::wire::name::Name;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The name asked for
+    name: String,
+    /// The type asked for: a mnemonic or TYPEnnn
+    #[arg(value_name = "TYPE", default_value = "A")]
+    rtype: String,
+    /// The address of the client that asks
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    client: IpAddr,
+    /// Answer from the configuration files, whether a server runs or not
+    #[arg(long)]
+    offline: bool,
+}
+
+pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let Some(explanation) = explanation(common, arguments)? else { return Ok(Exit::Trouble) };
+    print(common, &explanation, |explanation| show(explanation, Paint::for_stdout()))?;
+    Ok(Exit::Clean)
+}
+
+/// None when the configuration has faults, which then have been shown.
+fn explanation(common: &Common, arguments: &Arguments) -> anyhow::Result<Option<Explanation>> {
+    if arguments.offline {
+        return offline(common, arguments);
+    }
+    let request = Request::Explain {
+        name: arguments.name.clone(),
+        rtype: arguments.rtype.clone(),
+        client: arguments.client,
+    };
+    match ask(&common.socket(), &request) {
+        // A socket that was named is meant; the files are no answer for that one.
+        Err(AskError::NoServer { .. }) if common.socket.is_none() => offline(common, arguments),
+        answer => Ok(Some(answer?)),
+    }
+}
+
+fn offline(common: &Common, arguments: &Arguments) -> anyhow::Result<Option<Explanation>> {
+    let name = Name::parse(&arguments.name).with_context(|| format!("'{}' is not a name", arguments.name))?;
+    let rtype = rtype::parse(&arguments.rtype).with_context(|| {
+        format!("'{}' is not a record type; write a mnemonic or TYPEnnn", arguments.rtype)
+    })?;
+    match seam::explain(&common.config, &name, rtype, arguments.client) {
+        Ok(explanation) => Ok(Some(explanation)),
+        Err(faults) => {
+            eprint!("{}", diagnostic::render(&faults, false));
+            eprintln!(
+                "\ndnsfwd: no server answers, and the configuration has faults: nothing can be explained"
+            );
+            Ok(None)
+        }
+    }
+}
+
+pub fn show(explanation: &Explanation, paint: Paint) -> String {
+    let Explanation { name, rtype, client, .. } = explanation;
+    let mut page = format!("{} asked by {client}\n", paint.bold(&format!("{name} {rtype}")));
+    if explanation.offline {
+        page += &paint.doubtful("no server was asked: this is what the configuration files say\n");
+    }
+    page += &format!("{}\n\n", explanation.summary);
+    page += &labelled("access", &[access(explanation, paint)]);
+    page += &labelled("decision", &decision_lines(&explanation.decision));
+    page += &labelled("not", &runner_up_lines(&explanation.runners_up));
+    page += &labelled("endpoint", &explanation.endpoint.iter().cloned().collect::<Vec<_>>());
+    page += &labelled("targets", &target_lines(&explanation.targets, paint));
+    if matches!(explanation.decision.action, Action::Forward | Action::System) {
+        page += &labelled("cache", &[cache_line(explanation.cache.as_ref(), explanation.offline)]);
+        let followed = if explanation.follow_cname { "followed into" } else { "not followed into" };
+        page += &labelled("CNAME", &[format!("{followed} other rules and zones")]);
+    }
+    page
+}
+
+fn access(explanation: &Explanation, paint: Paint) -> String {
+    match (explanation.access.allowed, &explanation.access.network) {
+        (true, Some(network)) => format!("allowed by {network}"),
+        (true, None) => "allowed".to_owned(),
+        (false, _) => format!("{}: no network of [server] allow has this client", paint.bad("refused")),
+    }
+}
+
+fn decision_lines(decision: &Decision) -> Vec<String> {
+    let what = match decision.action {
+        Action::Zone => "answered from the zone",
+        Action::Builtin => "answered here, as a built-in name:",
+        Action::Forward => "forwarded by the rule",
+        Action::System => "to the system endpoint, by the rule",
+        Action::Refuse => "refused",
+    };
+    let mut lines =
+        vec![format!("{what} {}", decision.domain.as_deref().unwrap_or_default()).trim_end().to_owned()];
+    lines.extend((!decision.because.is_empty()).then(|| decision.because.clone()));
+    lines.extend(decision.place.as_ref().map(place));
+    lines
+}
+
+fn runner_up_lines(runners_up: &[RunnerUp]) -> Vec<String> {
+    let row = |other: &RunnerUp| {
+        let at = other.place.as_ref().map(|at| format!(" ({})", place(at))).unwrap_or_default();
+        vec![format!("{} {}", other.what, other.domain), format!("{}{at}", other.why_not)]
+    };
+    columns(&runners_up.iter().map(row).collect::<Vec<_>>())
+}
+
+fn place(place: &Place) -> String {
+    match place.line {
+        0 => place.file.display().to_string(),
+        line => format!("{}:{line}", place.file.display()),
+    }
+}
+
+fn target_lines(targets: &[TargetChoice], paint: Paint) -> Vec<String> {
+    let rows: Vec<Vec<String>> = targets.iter().enumerate().map(target_row).collect();
+    let lines = columns(&rows).into_iter().zip(targets);
+    lines
+        .map(|(line, target)| target.state.map_or(line.clone(), |state| paint_state(&line, state, paint)))
+        .collect()
+}
+
+fn target_row((index, target): (usize, &TargetChoice)) -> Vec<String> {
+    vec![
+        format!("{}.", index + 1),
+        target.address.to_string(),
+        target.az.clone().unwrap_or_else(|| "-".to_owned()),
+        target.state.map_or("-", state_word).to_owned(),
+        milliseconds(target.rtt_ms),
+        target.because.clone(),
+    ]
+}
+
+fn cache_line(entry: Option<&CacheEntry>, offline: bool) -> String {
+    match entry {
+        None if offline => "unknown: no server was asked".to_owned(),
+        None => "nothing kept".to_owned(),
+        Some(entry) => {
+            let left = match entry.ttl_left_secs {
+                0 => "past its TTL".to_owned(),
+                secs => format!("good for {}", duration(secs)),
+            };
+            let rcode = rcode_name(entry.rcode);
+            format!("{rcode}, {} old, {left}, fetched by the rule {}", duration(entry.age_secs), entry.rule)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::report::{Access, TargetState};
+
+    fn explanation() -> Explanation {
+        let target = |address: &str, because: &str| TargetChoice {
+            address: address.parse().expect("literal"),
+            az: Some("ap-northeast-2a".into()),
+            state: Some(TargetState::Healthy),
+            rtt_ms: Some(4.2),
+            outstanding: 0,
+            because: because.into(),
+        };
+        Explanation {
+            name: "web1.awsanycompany.corp".into(),
+            rtype: "A".into(),
+            client: IpAddr::from([10, 0, 0, 1]),
+            offline: false,
+            access: Access { allowed: true, network: Some("10.0.0.0/8".into()) },
+            decision: Decision {
+                action: Action::Forward,
+                domain: Some("awsanycompany.corp".into()),
+                because: "no longer name covers it".into(),
+                place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
+            },
+            runners_up: vec![RunnerUp {
+                what: "rule".into(),
+                domain: ".".into(),
+                why_not: "less specific".into(),
+                place: None,
+            }],
+            endpoint: Some("aws-inbound".into()),
+            targets: vec![target("10.0.1.250:53", "same az"), target("10.0.2.250:53", "other az")],
+            cache: Some(CacheEntry {
+                age_secs: 3,
+                ttl_left_secs: 57,
+                rcode: 0,
+                rule: "awsanycompany.corp".into(),
+            }),
+            follow_cname: true,
+            summary: "It is forwarded to aws-inbound.".into(),
+        }
+    }
+
+    #[test]
+    fn reads_from_what_to_why() {
+        let expected = "\
+web1.awsanycompany.corp A asked by 10.0.0.1
+It is forwarded to aws-inbound.
+
+access        allowed by 10.0.0.0/8
+decision      forwarded by the rule awsanycompany.corp
+              no longer name covers it
+              /etc/dnsfwd/dnsfwd.toml:12
+not           rule .  less specific
+endpoint      aws-inbound
+targets       1.  10.0.1.250:53  ap-northeast-2a  healthy  4.2 ms  same az
+              2.  10.0.2.250:53  ap-northeast-2a  healthy  4.2 ms  other az
+cache         NOERROR, 3s old, good for 57s, fetched by the rule awsanycompany.corp
+CNAME         followed into other rules and zones
+";
+        assert_eq!(show(&explanation(), Paint::Plain), expected);
+    }
+
+    #[test]
+    fn says_when_no_server_was_asked() {
+        let page = show(&Explanation { offline: true, cache: None, ..explanation() }, Paint::Plain);
+        assert!(page.contains("no server was asked: this is what the configuration files say\n"), "{page}");
+        assert!(page.contains("cache         unknown"), "{page}");
+    }
+}

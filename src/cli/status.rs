@@ -1,0 +1,206 @@
+//! `dnsfwd status`: what the running server does at this moment.
+
+use super::text::{Paint, bytes, columns, count, duration, labelled, milliseconds, moment};
+use super::{Common, Exit, print};
+use crate::control::client::ask;
+use crate::control::protocol::Request;
+use crate::control::report::{
+    CacheStatus, EndpointStatus, Listener, Status, TargetState, TargetStatus, ZoneStatus,
+};
+
+pub fn run(common: &Common) -> anyhow::Result<Exit> {
+    let status: Status = ask(&common.socket(), &Request::Status)?;
+    print(common, &status, |status| show(status, Paint::for_stdout()))?;
+    Ok(Exit::Clean)
+}
+
+pub fn show(status: &Status, paint: Paint) -> String {
+    let mut page = format!("dnsfwd {}, up {}\n", status.version, duration(status.uptime_secs));
+    let loaded = format!("{}, loaded {}", status.config.hash, moment(status.config.loaded_at));
+    let files = status.config.files.iter().map(|file| file.display().to_string());
+    page += &labelled("configuration", &std::iter::once(loaded).chain(files).collect::<Vec<_>>());
+    page += &reload_failure(status, paint);
+    page += &labelled("listeners", &listener_lines(&status.listeners));
+    page += &labelled("zones", &status.zones.iter().map(zone_line).collect::<Vec<_>>());
+    page += &labelled("rules", &[status.rules.to_string()]);
+    let queries = status.queries.iter().map(|row| format!("{} {}", row.count, row.transport));
+    page += &labelled("queries", &[queries.collect::<Vec<_>>().join(", ")]);
+    page += &labelled("cache", &cache_lines(&status.cache));
+    for endpoint in &status.endpoints {
+        page += &show_endpoint(endpoint, paint);
+    }
+    page
+}
+
+fn reload_failure(status: &Status, paint: Paint) -> String {
+    let Some(failure) = &status.last_reload_failure else { return String::new() };
+    let when = format!(
+        "{} {} ago; the configuration above goes on",
+        paint.bad("refused"),
+        duration(failure.secs_ago)
+    );
+    labelled("last reload", &[when, failure.reason.clone()])
+}
+
+/// One line an address, with its transports.
+fn listener_lines(listeners: &[Listener]) -> Vec<String> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for listener in listeners {
+        let address = listener.address.to_string();
+        match rows.iter_mut().find(|row| row[0] == address) {
+            Some(row) => row[1] = format!("{} {}", row[1], listener.transport),
+            None => rows.push(vec![address, listener.transport.clone()]),
+        }
+    }
+    columns(&rows)
+}
+
+pub fn zone_line(zone: &ZoneStatus) -> String {
+    format!("{} serial {}, {}", zone.name, zone.serial, count(zone.records, "record"))
+}
+
+fn cache_lines(cache: &CacheStatus) -> Vec<String> {
+    if cache.limit_bytes == 0 {
+        return vec!["off".to_owned()];
+    }
+    let size =
+        format!("{}, {} of {}", count(cache.entries, "entry"), bytes(cache.bytes), bytes(cache.limit_bytes));
+    let looked = cache.hits + cache.misses;
+    let share = (cache.hits * 100).checked_div(looked).map_or(String::new(), |share| format!(" ({share} %)"));
+    vec![size, format!("{}{share}, {} missed, {} stale", count(cache.hits, "hit"), cache.misses, cache.stale)]
+}
+
+fn show_endpoint(endpoint: &EndpointStatus, paint: Paint) -> String {
+    let mut page = format!("\nendpoint {}\n", paint.bold(&endpoint.name));
+    let rows: Vec<Vec<String>> = endpoint.targets.iter().map(target_row).collect();
+    for (line, target) in columns(&rows).iter().zip(&endpoint.targets) {
+        page += &format!("  {}\n", paint_state(line, target.state, paint));
+        page += &format!("    {}\n", target_counts(target));
+        if let Some(failure) = &target.last_failure {
+            page += &format!("    last failure: {failure}\n");
+        }
+    }
+    page
+}
+
+fn target_row(target: &TargetStatus) -> Vec<String> {
+    vec![
+        target.address.to_string(),
+        target.az.clone().unwrap_or_else(|| "-".to_owned()),
+        format!("{} for {}", state_word(target.state), duration(target.since_secs)),
+        format!("rtt {}", milliseconds(target.rtt_ms)),
+    ]
+}
+
+fn target_counts(target: &TargetStatus) -> String {
+    format!(
+        "{}, {}, {}, {} outstanding",
+        count(target.queries, "query"),
+        count(target.timeouts, "timeout"),
+        count(target.errors, "error"),
+        target.outstanding
+    )
+}
+
+pub fn state_word(state: TargetState) -> &'static str {
+    match state {
+        TargetState::Healthy => "healthy",
+        TargetState::Suspect => "suspect",
+        TargetState::Down => "down",
+    }
+}
+
+/// Colours the word after the columns are laid, as colour codes have no width.
+pub fn paint_state(line: &str, state: TargetState, paint: Paint) -> String {
+    let word = state_word(state);
+    let painted = match state {
+        TargetState::Healthy => paint.good(word),
+        TargetState::Suspect => paint.doubtful(word),
+        TargetState::Down => paint.bad(word),
+    };
+    // Addresses stand before it and can't hold a word; zones of availability might, so the last one counts.
+    match line.rfind(word) {
+        Some(at) => format!("{}{painted}{}", &line[..at], &line[at + word.len()..]),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::report::{ConfigStatus, ReloadFailure, TransportCount};
+
+    fn status() -> Status {
+        let listener = |transport: &str| Listener {
+            address: "192.168.2.250:53".parse().expect("literal"),
+            transport: transport.into(),
+        };
+        Status {
+            version: "0.1.0".into(),
+            uptime_secs: 93_784,
+            config: ConfigStatus {
+                files: vec!["/etc/dnsfwd/dnsfwd.toml".into()],
+                hash: "00112233aabbccdd".into(),
+                loaded_at: 1_766_000_000,
+            },
+            listeners: vec![listener("udp"), listener("tcp")],
+            rules: 2,
+            zones: vec![ZoneStatus { name: "anycompany.corp".into(), serial: 1, records: 5 }],
+            endpoints: vec![EndpointStatus {
+                name: "aws-inbound".into(),
+                targets: vec![TargetStatus {
+                    address: "10.0.1.250:53".parse().expect("literal"),
+                    az: Some("ap-northeast-2a".into()),
+                    state: TargetState::Down,
+                    since_secs: 12,
+                    outstanding: 0,
+                    rtt_ms: Some(4.2),
+                    queries: 8,
+                    timeouts: 1,
+                    errors: 0,
+                    last_failure: Some("no answer within 400 ms".into()),
+                }],
+            }],
+            cache: CacheStatus {
+                entries: 1,
+                bytes: 4096,
+                limit_bytes: 1 << 28,
+                hits: 9,
+                misses: 1,
+                stale: 0,
+            },
+            queries: vec![TransportCount { transport: "udp".into(), count: 100 }],
+            reloads: 1,
+            reload_failures: 1,
+            last_reload_failure: Some(ReloadFailure {
+                secs_ago: 61,
+                reason: "dnsfwd.toml:3: unknown key".into(),
+            }),
+        }
+    }
+
+    #[test]
+    fn fits_on_eighty_columns() {
+        let page = show(&status(), Paint::Plain);
+        let expected = "\
+dnsfwd 0.1.0, up 1d 2h
+configuration 00112233aabbccdd, loaded 2025-12-17 19:33:20 UTC
+              /etc/dnsfwd/dnsfwd.toml
+last reload   refused 1m 1s ago; the configuration above goes on
+              dnsfwd.toml:3: unknown key
+listeners     192.168.2.250:53  udp tcp
+zones         anycompany.corp serial 1, 5 records
+rules         2
+queries       100 udp
+cache         1 entry, 4.0 KiB of 256 MiB
+              9 hits (90 %), 1 missed, 0 stale
+
+endpoint aws-inbound
+  10.0.1.250:53  ap-northeast-2a  down for 12s  rtt 4.2 ms
+    8 queries, 1 timeout, 0 errors, 0 outstanding
+    last failure: no answer within 400 ms
+";
+        assert_eq!(page, expected);
+        assert!(show(&status(), Paint::Color).contains("\x1b[31mdown\x1b[0m for 12s"));
+    }
+}

@@ -1,0 +1,300 @@
+//! Checks what takes more than one value to judge, and makes the configuration of what is written: names to
+//! indices, networks to domains. The only file of the system that it looks at is a zone's, to see it is there.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
+use std::net::SocketAddr;
+
+use foldhash::fast::RandomState;
+
+use super::files;
+use super::reader::{At, Faults};
+use super::schema::{Action, Written, WrittenEndpoint, WrittenRule, WrittenZone};
+use super::source::Place;
+use super::system::{self, Nameservers};
+use super::{Config, Endpoint, Rule, RuleAction, Server, Target, Zone, defaults, reverse, suggest, warn};
+use crate::wire::name::Name;
+
+/// With faults recorded the configuration is not whole, and must not be used.
+pub(super) fn check(mut written: Written, faults: &mut Faults, nameservers: Nameservers<'_>) -> Config {
+    let mut config = std::mem::replace(&mut written.config, defaults::defaults());
+    listeners(&written, &config, faults);
+    ttls(&written, &config, faults);
+    config.zones = zones(&written.zones, faults);
+    let (endpoints, index) = endpoints(&written.endpoints, faults);
+    config.endpoints = endpoints;
+    let mut used = vec![false; config.endpoints.len()];
+    let resolve = &mut |name: &At<String>, faults: &mut Faults| {
+        let found = find(name, &index, faults);
+        found.inspect(|&endpoint| used[endpoint] = true)
+    };
+    config.server.system = written.system.as_ref().and_then(|name| resolve(name, faults));
+    config.rules = rules(&written.rules, resolve, faults);
+    if written.system.is_none() {
+        system_endpoint(&written.rules, &mut config, faults, nameservers);
+    }
+    // With errors, what is unused or alone may be so just because of them.
+    if !faults.has_errors() {
+        warn::warn(&written, &config, &used, faults);
+    }
+    config
+}
+
+fn listeners(written: &Written, config: &Config, faults: &mut Faults) {
+    let mut first: HashMap<SocketAddr, &Place> = HashMap::new();
+    for At { value, place } in &written.listen {
+        if let Some(other) = first.insert(*value, place) {
+            let message = format!("{value} is listed twice; the first is at {other}");
+            faults.error("duplicate-listen", place, message, "keep one of the two");
+        }
+    }
+    let metrics = written.place_of("metrics", "listen").zip(config.metrics.listen);
+    if let Some((place, address)) = metrics.filter(|(_, address)| config.server.listen.contains(address)) {
+        let message = format!("metrics and clients can't share {address}");
+        faults.error("duplicate-listen", place, message, "give metrics another port, or \"off\"");
+    }
+}
+
+fn ttls(written: &Written, config: &Config, faults: &mut Faults) {
+    let place = written.place_of("cache", "min_ttl").or(written.place_of("cache", "max_ttl"));
+    if let Some(place) = place.filter(|_| config.cache.min_ttl_secs > config.cache.max_ttl_secs) {
+        let message = "`min_ttl` is larger than `max_ttl`";
+        faults.error("ttl-order", place, message, "make `min_ttl` the smaller one, or leave it out");
+    }
+}
+
+fn zones(written: &[WrittenZone], faults: &mut Faults) -> Vec<Zone> {
+    let mut first: HashMap<&Name, &Place> = HashMap::new();
+    let mut zones = Vec::new();
+    for zone in written {
+        if let Some(file) = &zone.file {
+            readable(file, faults);
+        }
+        let Some(name) = &zone.name else { continue };
+        if let Some(other) = first.get(&name.value) {
+            let message = format!("a second zone `{}`; the first is at {other}", name.value);
+            faults.error("duplicate-zone", &name.place, message, "keep one of the two");
+            continue;
+        }
+        first.insert(&name.value, &name.place);
+        if let Some(At { value, place }) = &zone.file {
+            zones.push(Zone { name: name.value.clone(), file: value.clone(), place: place.clone() });
+        }
+    }
+    zones
+}
+
+fn readable(file: &At<std::path::PathBuf>, faults: &mut Faults) {
+    let opened = File::open(&file.value).and_then(|opened| opened.metadata());
+    let is_file = opened.and_then(|metadata| match metadata.is_dir() {
+        true => Err(std::io::ErrorKind::IsADirectory.into()),
+        false => Ok(()),
+    });
+    if let Err(error) = is_file {
+        let message = format!("can't read {}: {}", file.value.display(), files::reason(&error));
+        faults.error("unreadable-file", &file.place, message, files::what_to_do(&error));
+    }
+}
+
+/// Endpoints by name. Those with a fault are there too, so that rules naming them are not blamed.
+type Index<'a> = HashMap<&'a str, (usize, &'a Place)>;
+
+fn endpoints<'a>(written: &'a [WrittenEndpoint], faults: &mut Faults) -> (Vec<Endpoint>, Index<'a>) {
+    let mut index = Index::new();
+    let mut endpoints = Vec::with_capacity(written.len());
+    for endpoint in written {
+        let place = endpoint.name.as_ref().map_or(&endpoint.place, |name| &name.place);
+        let name = endpoint.name.as_ref().map_or("", |name| &name.value);
+        if let Some((_, other)) = index.get(name) {
+            let message = format!("a second endpoint `{name}`; the first is at {other}");
+            faults.error("duplicate-endpoint", place, message, "give one of the two another name");
+        } else if endpoint.name.is_some() {
+            index.insert(name, (endpoints.len(), place));
+        }
+        let targets = targets(endpoint.targets.as_deref().unwrap_or_default(), faults);
+        let client_subnet = endpoint.client_subnet;
+        endpoints.push(Endpoint { name: name.to_owned(), targets, client_subnet, place: place.clone() });
+    }
+    (endpoints, index)
+}
+
+fn targets(written: &[At<Target>], faults: &mut Faults) -> Vec<Target> {
+    let mut first: HashMap<SocketAddr, &Place> = HashMap::new();
+    for At { value, place } in written {
+        if let Some(other) = first.insert(value.address, place) {
+            let message = format!("a second target {}; the first is at {other}", value.address);
+            faults.error("duplicate-target", place, message, "keep one of the two");
+        }
+    }
+    written.iter().map(|target| target.value.clone()).collect()
+}
+
+fn find(name: &At<String>, index: &Index<'_>, faults: &mut Faults) -> Option<usize> {
+    let found = index.get(name.value.as_str()).map(|&(at, _)| at);
+    if found.is_none() && !faults.is_incomplete() {
+        let message = format!("no endpoint is called `{}`", name.value);
+        let help = match suggest::nearest(&name.value, sorted(index)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("add an [[endpoint]] with name = \"{}\"", name.value),
+        };
+        faults.error("unknown-endpoint", &name.place, message, help);
+    }
+    found
+}
+
+/// In a fixed order, so that of two names equally near always the same is suggested.
+fn sorted<'a>(index: &Index<'a>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = index.keys().copied().collect();
+    names.sort_unstable();
+    names
+}
+
+/// Finds the endpoint of a name, and notes that it is used.
+type Resolve<'a> = &'a mut dyn FnMut(&At<String>, &mut Faults) -> Option<usize>;
+
+fn rules(written: &[WrittenRule], resolve: Resolve<'_>, faults: &mut Faults) -> Vec<Rule> {
+    let mut table = RuleTable::default();
+    for rule in written {
+        let action = action(rule, resolve, faults);
+        if !rule.names_domains && !faults.is_incomplete() {
+            let help = "add domain = \"corp.example\", domains = [...] or reverse = [\"10.0.0.0/16\"]";
+            faults.error("missing-domain", &rule.place, "a rule needs a domain", help);
+        }
+        // A rule whose action is wrong still takes its domains, so that a second one for them shows.
+        let action = action.unwrap_or(RuleAction::System);
+        table.add(rule, action, faults);
+    }
+    table.rules
+}
+
+fn action(rule: &WrittenRule, resolve: Resolve<'_>, faults: &mut Faults) -> Option<RuleAction> {
+    let endpoint = rule.endpoint.as_ref().and_then(|name| resolve(name, faults));
+    match rule.action? {
+        Action::Forward if !rule.has_endpoint_key && !faults.is_incomplete() => {
+            let help = "add endpoint = \"...\", or type = \"SYSTEM\" for the system's own nameservers";
+            faults.error("missing-endpoint", &rule.place, "a FORWARD rule needs an endpoint", help);
+            None
+        }
+        Action::Forward => endpoint.map(|endpoint| RuleAction::Forward { endpoint }),
+        Action::System => {
+            if let Some(name) = &rule.endpoint {
+                let message = "a SYSTEM rule has no endpoint of its own";
+                let help =
+                    "leave `endpoint` out; `system` in [server] names the endpoint of all SYSTEM rules";
+                faults.error("system-endpoint", &name.place, message, help);
+            }
+            Some(RuleAction::System)
+        }
+    }
+}
+
+/// The rules so far, and for each domain how it came to have one.
+#[derive(Default)]
+struct RuleTable {
+    rules: Vec<Rule>,
+    /// The last two places reported: two networks of one size share all their domains, and one report does.
+    reported: Option<(Place, Place)>,
+    by_domain: HashMap<Name, (usize, Claim), RandomState>,
+}
+
+/// How closely what is written names a domain: the closer one wins it, as the more specific domain does.
+/// A network of /12 and a /16 within it both derive the /16's domain, and the /16 is meant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// One of several domains derived from a network with this prefix length.
+    PartOf(u8),
+    Exactly,
+}
+
+impl RuleTable {
+    fn add(&mut self, rule: &WrittenRule, action: RuleAction, faults: &mut Faults) {
+        let own = self.rules.len();
+        let follow_cname = rule.follow_cname;
+        let mut put = |domain: Name, claim, place: &Place| {
+            let rule = Rule { domain, action, follow_cname, place: place.clone() };
+            self.put(rule, claim, own, faults);
+        };
+        for At { value, place } in &rule.domains {
+            put(value.clone(), Claim::Exactly, place);
+        }
+        for At { value, place } in &rule.reverse {
+            let exact = reverse::is_exact(*value);
+            let claim = if exact { Claim::Exactly } else { Claim::PartOf(value.prefix_len()) };
+            for domain in reverse::domains(*value) {
+                put(domain, claim, place);
+            }
+        }
+    }
+
+    /// `own` is where the rules of this [[rule]] begin.
+    fn put(&mut self, rule: Rule, claim: Claim, own: usize, faults: &mut Faults) {
+        match self.by_domain.entry(rule.domain.clone()) {
+            Entry::Vacant(free) => {
+                free.insert((self.rules.len(), claim));
+                self.rules.push(rule);
+            }
+            Entry::Occupied(mut taken) => {
+                let (at, other) = *taken.get();
+                if claim > other {
+                    taken.insert((at, claim));
+                    self.rules[at] = rule;
+                } else if claim == other {
+                    self.duplicate(&rule, at, at >= own, faults);
+                }
+            }
+        }
+    }
+
+    fn duplicate(&mut self, rule: &Rule, first: usize, same_rule: bool, faults: &mut Faults) {
+        let (domain, first) = (&rule.domain, self.rules[first].place.clone());
+        let places = Some((rule.place.clone(), first.clone()));
+        if self.reported == places {
+            return;
+        }
+        self.reported = places;
+        let message = match same_rule {
+            true => format!("`{domain}` is listed twice; the first is at {first}"),
+            false => format!("a second rule for `{domain}`; the first is at {first}"),
+        };
+        faults.error("duplicate-domain", &rule.place, message, "keep one of the two");
+    }
+}
+
+/// Adds the system's own nameservers as an endpoint, if a SYSTEM rule needs them.
+fn system_endpoint(
+    written: &[WrittenRule],
+    config: &mut Config,
+    faults: &mut Faults,
+    nameservers: Nameservers<'_>,
+) {
+    let Some(rule) = written.iter().find(|rule| rule.action == Some(Action::System)) else { return };
+    let targets = system_targets(&config.server, nameservers);
+    if targets.is_empty() {
+        let message = format!(
+            "SYSTEM rules ask the nameservers of {}, and it names none but this server itself",
+            system::RESOLV_CONF
+        );
+        let help = "name an endpoint with `system` in [server]";
+        faults.error("no-nameserver", &rule.place, message, help);
+    }
+    config.server.system = Some(config.endpoints.len());
+    config.endpoints.push(Endpoint {
+        name: system::ENDPOINT.to_owned(),
+        targets,
+        client_subnet: defaults::CLIENT_SUBNET,
+        place: Place::whole_file(std::path::Path::new(system::RESOLV_CONF)),
+    });
+}
+
+fn system_targets(server: &Server, nameservers: Nameservers<'_>) -> Vec<Target> {
+    let mut targets: Vec<Target> = Vec::new();
+    for ip in nameservers() {
+        let address = SocketAddr::new(ip, defaults::DNS_PORT);
+        let known = targets.iter().any(|target| target.address == address);
+        if !known && !system::is_own(address, &server.listen) {
+            targets.push(Target { address, az: None });
+        }
+    }
+    targets
+}

@@ -1,0 +1,363 @@
+//! Every table and key there is, each once, with its bounds. Reads what is written over the defaults; what
+//! needs more than one value to judge is left to `check`.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use toml::de::DeTable;
+
+use super::files::{self, ConfigFile};
+use super::reader::{
+    At, Faults, Node, Table, at, flag, integer, list, one_of, parse, read_table, some, string, table, whole,
+};
+use super::source::{Place, Source};
+use super::value::{
+    domain, duration, endpoint_name, label, listen_address, metrics_address, network, size, target_address,
+    ttl,
+};
+use super::{Cache, Config, Control, Log, LogFormat, LogLevel, Metrics, Server, Target, defaults};
+use crate::wire::name::Name;
+
+/// The written form that this program reads.
+const VERSION: i128 = 1;
+
+/// More threads than the cores of any machine that serves DNS alone.
+pub(super) const MAX_WORKERS: usize = 64;
+/// 512 octets always pass (RFC 1035 section 4.2.1); 4096 is what the field once allowed, and more fragments.
+const UDP_SIZES: RangeInclusive<u16> = 512..=4096;
+/// As many as there are ports of one client address.
+const TCP_CONNECTIONS: RangeInclusive<usize> = 1..=65_536;
+const TCP_IDLE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
+/// Below 1 MiB a cache holds less than a page's names; above 1 TiB is a slip of the unit.
+const CACHE_SIZES: RangeInclusive<u64> = 1 << 20..=1 << 40;
+/// RFC 8767 section 4 takes seven days for the longest TTL that makes sense.
+const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
+/// A minimum overrides the owner's word, and with it failover by DNS: an hour is the most one may want.
+const MAX_MIN_TTL: Duration = Duration::from_secs(3_600);
+/// Octets of a local socket's path (`sun_path` of unix(7), without its NUL).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// All that the files say, read value by value.
+pub(super) struct Written {
+    /// The defaults with what the tables set; zones, endpoints and rules are still empty.
+    pub config: Config,
+    pub listen: Vec<At<SocketAddr>>,
+    pub system: Option<At<String>>,
+    pub zones: Vec<WrittenZone>,
+    pub endpoints: Vec<WrittenEndpoint>,
+    pub rules: Vec<WrittenRule>,
+    set: Places,
+}
+
+impl Written {
+    /// Where a table's key was set, if it was.
+    pub fn place_of(&self, table: &'static str, key: &'static str) -> Option<&Place> {
+        self.set.get(&(table, key))
+    }
+}
+
+/// Where each key of the tables that stand once was set.
+type Places = HashMap<(&'static str, &'static str), Place>;
+
+pub(super) struct WrittenZone {
+    pub name: Option<At<Name>>,
+    /// Joined to the folder of the file that it was written in.
+    pub file: Option<At<PathBuf>>,
+}
+
+pub(super) struct WrittenEndpoint {
+    pub place: Place,
+    pub name: Option<At<String>>,
+    /// None if a target is wrong or there is no such key, which is reported.
+    pub targets: Option<Vec<At<Target>>>,
+    pub client_subnet: bool,
+}
+
+pub(super) struct WrittenRule {
+    pub place: Place,
+    pub domains: Vec<At<Name>>,
+    pub reverse: Vec<At<IpNet>>,
+    /// Some domain or network was written, right or wrong.
+    pub names_domains: bool,
+    /// None if a wrong word was written.
+    pub action: Option<Action>,
+    pub has_endpoint_key: bool,
+    pub endpoint: Option<At<String>>,
+    pub follow_cname: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Forward,
+    System,
+}
+
+pub(super) fn read(files: &[ConfigFile], faults: &mut Faults) -> Written {
+    let mut written = Written {
+        config: Config {
+            files: files.iter().map(|file| file.source.path().to_path_buf()).collect(),
+            hash: files::hash(files.iter().map(|file| file.source.text())),
+            ..defaults::defaults()
+        },
+        listen: Vec::new(),
+        system: None,
+        zones: Vec::new(),
+        endpoints: Vec::new(),
+        rules: Vec::new(),
+        set: Places::new(),
+    };
+    // All trees first: a syntax error in one file keeps the others from complaining of what it may hold.
+    let trees: Vec<DeTable<'_>> =
+        files.iter().map(|file| parse(&file.source, &file.repaired, faults)).collect();
+    for (file, tree) in files.iter().zip(&trees) {
+        document(file, tree, &mut written, faults);
+    }
+    written
+}
+
+fn document<'a>(file: &'a ConfigFile, tree: &'a DeTable<'a>, written: &mut Written, faults: &mut Faults) {
+    let source = &file.source;
+    let mut top = Table::new("the file", tree, source, source.place(0..0));
+    version(&mut top, file.is_main, faults);
+
+    let Written { config, set, listen, system, zones, endpoints, rules } = written;
+    once(&mut top, "server", "[server]", set, faults, |t| server(t, &mut config.server, listen, system));
+    once(&mut top, "cache", "[cache]", set, faults, |t| cache(t, &mut config.cache));
+    once(&mut top, "control", "[control]", set, faults, |t| control(t, &mut config.control, source));
+    once(&mut top, "metrics", "[metrics]", set, faults, |t| metrics(t, &mut config.metrics));
+    once(&mut top, "log", "[log]", set, faults, |t| log(t, &mut config.log));
+    zones.extend(many(&mut top, "zone", "[[zone]]", |table, faults| zone(table, source, faults), faults));
+    endpoints.extend(many(&mut top, "endpoint", "[[endpoint]]", endpoint, faults));
+    rules.extend(many(&mut top, "rule", "[[rule]]", rule, faults));
+    top.finish(faults);
+}
+
+/// Reads a table that stands once over all files, though its keys may be spread over several.
+fn once(
+    top: &mut Table<'_>,
+    name: &'static str,
+    title: &'static str,
+    set: &mut Places,
+    faults: &mut Faults,
+    read: impl FnOnce(&mut Section<'_, '_>),
+) {
+    let entry = |node: Node<'_>, faults: &mut Faults| {
+        read_table(
+            node,
+            title,
+            title,
+            |table, faults| read(&mut Section { name, table, set, faults }),
+            faults,
+        )
+    };
+    top.optional(name, entry, faults);
+}
+
+/// Reads all tables of one kind.
+fn many<T>(
+    top: &mut Table<'_>,
+    name: &'static str,
+    title: &'static str,
+    read: impl Fn(&mut Table<'_>, &mut Faults) -> T,
+    faults: &mut Faults,
+) -> Vec<T> {
+    let each = table(title, title, read);
+    let all = |node: Node<'_>, faults: &mut Faults| match node.items() {
+        Some(items) => Some(items.filter_map(|item| each(item, faults)).collect()),
+        None => {
+            node.wrong_type("a list of tables", format!("write {title}, with double brackets"), faults);
+            None
+        }
+    };
+    top.optional(name, all, faults).unwrap_or_default()
+}
+
+/// A table whose keys are set once over all files.
+struct Section<'t, 'a> {
+    name: &'static str,
+    table: &'t mut Table<'a>,
+    set: &'t mut Places,
+    faults: &'t mut Faults,
+}
+
+impl Section<'_, '_> {
+    /// Writes the value over the default, if there is one and it is sound.
+    fn set<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(Node<'_>, &mut Faults) -> Option<T>,
+        field: &mut T,
+    ) {
+        if let Some(value) = self.get(key, read) {
+            *field = value;
+        }
+    }
+
+    fn get<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(Node<'_>, &mut Faults) -> Option<T>,
+    ) -> Option<T> {
+        if let Some(place) = self.table.key_place(key) {
+            self.once_only(key, place);
+        }
+        self.table.optional(key, read, self.faults)
+    }
+
+    fn once_only(&mut self, key: &'static str, place: Place) {
+        match self.set.entry((self.name, key)) {
+            Entry::Vacant(first) => {
+                first.insert(place);
+            }
+            Entry::Occupied(first) => {
+                let message = format!("`{key}` of [{}] is set already, at {}", self.name, first.get());
+                self.faults.error("set-twice", &place, message, "keep one of the two");
+            }
+        }
+    }
+}
+
+fn version(top: &mut Table<'_>, is_main: bool, faults: &mut Faults) {
+    let read = |node: Node<'_>, faults: &mut Faults| {
+        let help = format!("write version = {VERSION}");
+        match node.value.as_integer().map(integer) {
+            Some(Some(VERSION)) => {}
+            Some(_) => {
+                faults.error("unknown-version", &node.place(), "this program does not know the version", help)
+            }
+            None => node.wrong_type("a number", help, faults),
+        }
+        Some(())
+    };
+    let example = format!("version = {VERSION} at the top");
+    match is_main {
+        true => top.required("version", &example, read, faults),
+        false => top.optional("version", read, faults),
+    };
+}
+
+fn server(
+    table: &mut Section<'_, '_>,
+    server: &mut Server,
+    listen: &mut Vec<At<SocketAddr>>,
+    system: &mut Option<At<String>>,
+) {
+    let addresses = list(at(string("\"127.0.0.1:5353\"", listen_address)));
+    let addresses =
+        some(addresses, "write at least one address, or leave the key out for port 53 everywhere");
+    if let Some(addresses) = table.get("listen", addresses) {
+        server.listen = addresses.iter().map(|address| address.value).collect();
+        *listen = addresses;
+    }
+    table.set("workers", whole(1..=MAX_WORKERS), &mut server.workers);
+    server.az = table.get("az", string("\"ap-northeast-2a\"", label)).or(server.az.take());
+    *system = table.get("system", at(string("\"public\"", |text| Ok(text.to_owned())))).or(system.take());
+    let networks = some(list(string("\"10.0.0.0/8\"", network)), "name the networks that may ask");
+    table.set("allow", networks, &mut server.allow);
+    table.set("max_udp_size", whole(UDP_SIZES), &mut server.max_udp_size);
+    table.set("tcp_connections", whole(TCP_CONNECTIONS), &mut server.tcp_connections);
+    table.set("tcp_connections_per_client", whole(TCP_CONNECTIONS), &mut server.tcp_connections_per_client);
+    table.set("tcp_idle_timeout", duration(TCP_IDLE), &mut server.tcp_idle_timeout);
+}
+
+fn cache(table: &mut Section<'_, '_>, cache: &mut Cache) {
+    table.set("size", size(CACHE_SIZES), &mut cache.size_bytes);
+    table.set("min_ttl", ttl(MAX_MIN_TTL), &mut cache.min_ttl_secs);
+    table.set("max_ttl", ttl(MAX_TTL), &mut cache.max_ttl_secs);
+    table.set("max_negative_ttl", ttl(MAX_TTL), &mut cache.max_negative_ttl_secs);
+}
+
+fn control(table: &mut Section<'_, '_>, control: &mut Control, source: &Source) {
+    let path = at(string("\"/run/dnsfwd/control.sock\"", |text| Ok(beside(source, text))));
+    let Some(At { value, place }) = table.get("socket", path) else { return };
+    if value.as_os_str().len() > MAX_SOCKET_PATH || value.file_name().is_none() {
+        let message = format!("`{}` can't be a local socket", value.display());
+        let help = format!("write a path of at most {MAX_SOCKET_PATH} octets");
+        table.faults.error("bad-path", &place, message, help);
+    }
+    control.socket = value;
+}
+
+fn metrics(table: &mut Section<'_, '_>, metrics: &mut Metrics) {
+    table.set("listen", string("\"127.0.0.1:9153\"", metrics_address), &mut metrics.listen);
+}
+
+fn log(table: &mut Section<'_, '_>, log: &mut Log) {
+    let levels = one_of([
+        ("error", LogLevel::Error),
+        ("warn", LogLevel::Warn),
+        ("info", LogLevel::Info),
+        ("debug", LogLevel::Debug),
+        ("trace", LogLevel::Trace),
+    ]);
+    table.set("level", levels, &mut log.level);
+    table.set("format", one_of([("text", LogFormat::Text), ("json", LogFormat::Json)]), &mut log.format);
+}
+
+fn zone(table: &mut Table<'_>, source: &Source, faults: &mut Faults) -> WrittenZone {
+    let name = at(string("\"corp.example\"", domain));
+    let file = at(string("\"corp.example.zone\"", |text| Ok(beside(source, text))));
+    WrittenZone {
+        name: table.required("name", "name = \"corp.example\"", name, faults),
+        file: table.required("file", "file = \"corp.example.zone\"", file, faults),
+    }
+}
+
+fn endpoint(table: &mut Table<'_>, faults: &mut Faults) -> WrittenEndpoint {
+    let name = at(string("\"aws-inbound\"", endpoint_name));
+    let name = table.required("name", "name = \"aws-inbound\"", name, faults);
+    let one = at(self::table("a target", "{ address = \"10.0.1.250\" }", target));
+    let targets = some(list(one), "write at least one target: { address = \"10.0.1.250\" }");
+    let example = "targets = [{ address = \"10.0.1.250\" }]";
+    let targets = table.required("targets", example, targets, faults);
+    WrittenEndpoint {
+        place: table.place.clone(),
+        name,
+        targets: targets.and_then(|targets| targets.into_iter().map(sound).collect()),
+        client_subnet: table.optional("client_subnet", flag, faults).unwrap_or(defaults::CLIENT_SUBNET),
+    }
+}
+
+fn target(table: &mut Table<'_>, faults: &mut Faults) -> Option<Target> {
+    let address = string("\"10.0.1.250\"", target_address);
+    let address = table.required("address", "address = \"10.0.1.250\"", address, faults);
+    let az = table.optional("az", string("\"ap-northeast-2a\"", label), faults);
+    Some(Target { address: address?, az })
+}
+
+fn sound<T>(item: At<Option<T>>) -> Option<At<T>> {
+    let place = item.place;
+    item.value.map(|value| At { value, place })
+}
+
+fn rule(table: &mut Table<'_>, faults: &mut Faults) -> WrittenRule {
+    let one = || at(string("\"corp.example\"", domain));
+    let mut domains: Vec<At<Name>> = table.optional("domain", one(), faults).into_iter().collect();
+    domains.extend(table.optional("domains", list(one()), faults).into_iter().flatten());
+    let reverse = table.optional("reverse", list(at(string("\"10.0.0.0/16\"", network))), faults);
+    let actions = one_of([("FORWARD", Action::Forward), ("SYSTEM", Action::System)]);
+    let endpoint = at(string("\"aws-inbound\"", |text| Ok(text.to_owned())));
+    WrittenRule {
+        place: table.place.clone(),
+        domains,
+        reverse: reverse.unwrap_or_default(),
+        names_domains: ["domain", "domains", "reverse"].iter().any(|key| table.holds_something(key)),
+        action: match table.has("type") {
+            true => table.optional("type", actions, faults),
+            false => table.optional("type", actions, faults).or(Some(Action::Forward)),
+        },
+        has_endpoint_key: table.has("endpoint"),
+        endpoint: table.optional("endpoint", endpoint, faults),
+        follow_cname: table.optional("follow_cname", flag, faults).unwrap_or(defaults::FOLLOW_CNAME),
+    }
+}
+
+/// A path as written in this file: relative ones start from its folder.
+fn beside(source: &Source, text: &str) -> PathBuf {
+    source.path().parent().unwrap_or(Path::new("")).join(text)
+}

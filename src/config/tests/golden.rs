@@ -1,0 +1,60 @@
+//! Each fault and warning as users see it: input above, rendering below, character for character.
+
+use std::fmt::Write;
+
+use super::super::diagnostic::render;
+use super::Folder;
+
+/// Files of cases: `=== name`, the file's text, `---`, the rendering. `DNSFWD_BLESS=1` writes the renderings
+/// anew, to be read before they are committed.
+fn run(path: &str) {
+    let path = format!("{}/src/config/tests/{path}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (mut blessed, mut wrong) = (String::new(), String::new());
+    for case in text.split("=== ").skip(1) {
+        let (name, rest) = case.split_once('\n').unwrap();
+        let (input, expected) = rest.split_once("---\n").unwrap();
+        let actual = rendered(input);
+        write!(blessed, "=== {name}\n{input}---\n{actual}\n").unwrap();
+        if actual.trim_end() != expected.trim_end() {
+            write!(wrong, "=== {name}\n{actual}\nbut expected:\n{expected}").unwrap();
+        }
+    }
+    if std::env::var_os("DNSFWD_BLESS").is_some() {
+        std::fs::write(&path, blessed).unwrap();
+        panic!("written anew: read {path}, then run without DNSFWD_BLESS");
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// A line `>> name` begins another file; before the first, the text is the main file's.
+fn rendered(input: &str) -> String {
+    let mut files = vec![("dnsfwd.toml", String::new())];
+    for line in input.lines() {
+        match line.strip_prefix(">> ") {
+            Some(name) => files.push((name, String::new())),
+            None => files.last_mut().unwrap().1.push_str(&format!("{line}\n")),
+        }
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    Folder::new(&files).rendered()
+}
+
+#[test]
+fn errors() {
+    run("errors.txt");
+}
+
+#[test]
+fn warnings() {
+    run("warnings.txt");
+}
+
+#[test]
+fn colour_is_by_request() {
+    let folder = Folder::new(&[("dnsfwd.toml", "version = 2\n")]);
+    let diagnostics = folder.load().diagnostics;
+    assert!(
+        render(&diagnostics, true).contains("\u{1b}[") && !render(&diagnostics, false).contains('\u{1b}')
+    );
+}

@@ -1,0 +1,60 @@
+//! The configuration as its users meet it: files in, a configuration or a rendered list of faults out.
+
+mod files;
+mod golden;
+mod shown;
+mod whole;
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::render;
+use super::{Config, Loaded, load_with};
+
+/// A folder with files, gone after the test.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Folder {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Folder(folder)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("dnsfwd.toml")
+    }
+
+    fn load(&self) -> Loaded {
+        load_from(&self.path())
+    }
+
+    /// All that is said of the files, with the folder's name left out.
+    fn rendered(&self) -> String {
+        let text = render(&self.load().diagnostics, false);
+        text.replace(&format!("{}/", self.0.path().display()), "")
+    }
+}
+
+/// With a fixed nameserver in the place of the machine's.
+fn load_from(path: &Path) -> Loaded {
+    load_with(path, &|| vec![IpAddr::from([192, 0, 2, 53])])
+}
+
+/// The configuration of one file, which must be sound.
+fn sound(text: &str) -> Config {
+    let folder = Folder::new(&[("dnsfwd.toml", text)]);
+    let loaded = folder.load();
+    loaded.config.unwrap_or_else(|| panic!("{}", render(&loaded.diagnostics, false)))
+}
+
+/// The codes of what is said of one file.
+fn codes(text: &str) -> Vec<String> {
+    let folder = Folder::new(&[("dnsfwd.toml", text)]);
+    folder.load().diagnostics.into_iter().map(|fault| fault.code).collect()
+}

@@ -1,0 +1,99 @@
+//! What is legal but surprising, in a configuration without errors. Refuses nothing.
+
+use std::collections::HashMap;
+
+use super::Config;
+use super::reader::{At, Faults};
+use super::schema::Written;
+use super::source::Place;
+use super::system;
+use crate::wire::name::{Name, suffixes};
+
+pub(super) fn warn(written: &Written, config: &Config, used: &[bool], faults: &mut Faults) {
+    shadowed_rules(config, faults);
+    own_targets(written, config, faults);
+    endpoints(config, used, faults);
+    private_ranges(config, faults);
+}
+
+fn shadowed_rules(config: &Config, faults: &mut Faults) {
+    let zones: HashMap<&Name, &Place> = config.zones.iter().map(|zone| (&zone.name, &zone.place)).collect();
+    for rule in &config.rules {
+        if let Some(zone) = zones.get(&rule.domain) {
+            let message = format!("this rule is never asked: zone `{}` at {zone} answers", rule.domain);
+            let help = "remove the rule, or the zone if its answers should come from elsewhere";
+            faults.warning("shadowed-rule", &rule.place, message, help);
+        }
+    }
+}
+
+fn own_targets(written: &Written, config: &Config, faults: &mut Faults) {
+    let targets = written.endpoints.iter().flat_map(|endpoint| endpoint.targets.iter().flatten());
+    for At { value, place } in
+        targets.filter(|target| system::is_own(target.value.address, &config.server.listen))
+    {
+        let message = format!("target {} is this server itself", value.address);
+        let help = "queries would go round in a circle; write the address of another server";
+        faults.warning("own-target", place, message, help);
+    }
+}
+
+fn endpoints(config: &Config, used: &[bool], faults: &mut Faults) {
+    // The endpoint made of the system's nameservers comes after those written, and so has no `used`.
+    for (endpoint, used) in config.endpoints.iter().zip(used) {
+        if endpoint.targets.len() == 1 {
+            let message = format!("endpoint `{}` has a single target", endpoint.name);
+            let help = "add a second one, best in another Availability Zone: without it, an outage of the \
+                        target is an outage of its domains";
+            faults.warning("single-target", &endpoint.place, message, help);
+        }
+        if !used {
+            let message = format!("nothing uses endpoint `{}`", endpoint.name);
+            faults.warning("unused-endpoint", &endpoint.place, message, "name it in a rule, or remove it");
+        }
+    }
+}
+
+/// With all names forwarded, the reverse names of private networks would be too. They must not reach the
+/// public servers (RFC 6303 section 3: "caching recursive nameservers [should] by default serve" them
+/// empty), which surprises who has such names at the other end.
+fn private_ranges(config: &Config, faults: &mut Faults) {
+    let Some(all) = config.rules.iter().find(|rule| rule.domain.is_root()) else { return };
+    let names =
+        config.rules.iter().map(|rule| &rule.domain).chain(config.zones.iter().map(|zone| &zone.name));
+    let answered: Vec<&Name> = names.filter(|name| name.as_wire().ends_with(b"\x04arpa\0")).collect();
+    let open: Vec<u8> =
+        (16..32).filter(|octet| !covered(&format!("{octet}.172.in-addr.arpa"), &answered)).collect();
+
+    let mut ranges = Vec::new();
+    ranges.extend((!covered("10.in-addr.arpa", &answered)).then(|| "10.in-addr.arpa".to_owned()));
+    ranges.extend(runs(&open).into_iter().map(|(first, last)| match first == last {
+        true => format!("{first}.172.in-addr.arpa"),
+        false => format!("{first}.172.in-addr.arpa to {last}.172.in-addr.arpa"),
+    }));
+    ranges.extend((!covered("168.192.in-addr.arpa", &answered)).then(|| "168.192.in-addr.arpa".to_owned()));
+    if !ranges.is_empty() {
+        let message = "reverse names of private networks are not forwarded with `.`, but answered here with NXDOMAIN \
+                       (RFC 6303)";
+        let help = format!("add rules with `reverse` where another server knows them: {}", ranges.join(", "));
+        faults.warning("private-reverse", &all.place, message, help);
+    }
+}
+
+/// Is there a rule or zone at the name or above it, other than for all names?
+fn covered(name: &str, answered: &[&Name]) -> bool {
+    let name = Name::parse(name).expect("three short labels are a name");
+    suffixes(name.as_wire()).any(|suffix| answered.iter().any(|known| known.as_wire() == suffix))
+}
+
+/// Neighbouring numbers as first and last.
+fn runs(numbers: &[u8]) -> Vec<(u8, u8)> {
+    let mut runs: Vec<(u8, u8)> = Vec::new();
+    for &number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    runs
+}

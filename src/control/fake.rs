@@ -1,0 +1,166 @@
+//! A server that isn't one, for the tests of the control plane.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::core::{Core, Settings};
+use super::report::*;
+use crate::wire::name::Name;
+
+#[derive(Default)]
+pub struct Fake {
+    pub settings: Mutex<Settings>,
+    pub reloads: AtomicU64,
+    /// Reloads that run at this moment, and the most there ever were.
+    pub running: AtomicU64,
+    pub most_running: AtomicU64,
+}
+
+impl Core for Fake {
+    fn reload(&self) -> Reload {
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_running.fetch_max(running, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(20));
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        self.reloads.fetch_add(1, Ordering::SeqCst);
+        Reload {
+            outcome: Outcome::Applied,
+            hash: "00112233aabbccdd".into(),
+            changes: Vec::new(),
+            cache_kept: 3,
+            cache_purged: 1,
+            diagnostics: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn status(&self) -> Status {
+        status()
+    }
+
+    fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> Explanation {
+        explanation(name, rtype, client)
+    }
+
+    fn flush(&self, name: &Name, tree: bool) -> Flush {
+        assert!(!name.is_root(), "a fault for a test to provoke");
+        Flush { entries: if tree { 10 } else { 1 } }
+    }
+
+    fn ready(&self) -> Ready {
+        Ready { ready: true, reasons: vec!["endpoint aws-inbound has one healthy target of two".into()] }
+    }
+
+    fn sample(&self) -> Sample {
+        sample()
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings.lock().expect("no test panics with it").clone()
+    }
+}
+
+pub fn status() -> Status {
+    Status {
+        version: "0.1.0".into(),
+        uptime_secs: 93_784,
+        config: ConfigStatus {
+            files: vec!["/etc/dnsfwd/dnsfwd.toml".into()],
+            hash: "00112233aabbccdd".into(),
+            loaded_at: 1_766_000_000,
+        },
+        listeners: vec![Listener {
+            address: "192.168.2.250:53".parse().expect("literal"),
+            transport: "udp".into(),
+        }],
+        rules: 2,
+        zones: vec![ZoneStatus { name: "anycompany.corp".into(), serial: 1, records: 5 }],
+        endpoints: vec![EndpointStatus { name: "aws-inbound".into(), targets: vec![target_status()] }],
+        cache: CacheStatus { entries: 10, bytes: 4096, limit_bytes: 1 << 28, hits: 90, misses: 10, stale: 0 },
+        queries: vec![TransportCount { transport: "udp".into(), count: 100 }],
+        reloads: 1,
+        reload_failures: 0,
+        last_reload_failure: None,
+    }
+}
+
+fn target_status() -> TargetStatus {
+    TargetStatus {
+        address: "10.0.1.250:53".parse().expect("literal"),
+        az: Some("ap-northeast-2a".into()),
+        state: TargetState::Healthy,
+        since_secs: 12,
+        outstanding: 0,
+        rtt_ms: Some(4.2),
+        queries: 8,
+        timeouts: 1,
+        errors: 0,
+        last_failure: None,
+    }
+}
+
+pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
+    Explanation {
+        name: name.to_string(),
+        rtype: super::rtype::show(rtype),
+        client,
+        offline: false,
+        access: Access { allowed: true, network: Some("10.0.0.0/8".into()) },
+        decision: Decision {
+            action: Action::Forward,
+            domain: Some("awsanycompany.corp".into()),
+            because: "rule awsanycompany.corp is the longest that covers the name".into(),
+            place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
+        },
+        runners_up: Vec::new(),
+        endpoint: Some("aws-inbound".into()),
+        targets: Vec::new(),
+        cache: None,
+        follow_cname: true,
+        summary: "it is forwarded to aws-inbound".into(),
+    }
+}
+
+pub fn sample() -> Sample {
+    let target = "10.0.1.250:53".parse().expect("literal");
+    let mut latency = Latency { sum_secs: 3.5, ..Latency::default() };
+    (latency.counts[1], latency.counts[11], latency.counts[12]) = (3, 4, 1);
+    Sample {
+        version: "0.1.0".into(),
+        config_hash: "00112233aabbccdd".into(),
+        uptime_secs: 12.5,
+        queries: vec![
+            QueryCount { transport: "udp".into(), rcode: 0, count: 90 },
+            QueryCount { transport: "udp".into(), rcode: 3, count: 7 },
+            QueryCount { transport: "tcp".into(), rcode: 0, count: 3 },
+        ],
+        answers: vec![AnswerCount { source: "cache".into(), count: 80 }],
+        decisions: vec![DecisionCount { kind: Action::Forward, domain: ".".into(), count: 12 }],
+        exchanges: vec![ExchangeSample {
+            rule: "awsanycompany.corp".into(),
+            endpoint: "aws-inbound".into(),
+            target,
+            queries: 8,
+            timeouts: 1,
+            errors: 0,
+            latency,
+        }],
+        targets: vec![TargetSample {
+            endpoint: "aws-inbound".into(),
+            target,
+            az: Some("ap-northeast-2a".into()),
+            state: TargetState::Healthy,
+            outstanding: 0,
+            rtt_secs: Some(0.0042),
+        }],
+        cache: CacheSample { entries: 10, bytes: 4096, limit_bytes: 1 << 28, evictions: 0 },
+        reloads: 1,
+        reload_failures: 0,
+        dropped: vec![DropCount { reason: "short".into(), count: 2 }],
+        in_flight: 1,
+        tcp_connections: 2,
+    }
+}

@@ -1,0 +1,68 @@
+//! The words spoken over the control socket: one JSON request on a line, one JSON reply on a line, as often
+//! as the client likes. Types and bounds only; [`super::socket`] listens, [`super::client`] asks.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A name in escapes is at most 4 × 255 characters, twice that in JSON: 4 KiB hold any request.
+pub const MAX_REQUEST_BYTES: usize = 4 * 1024;
+/// A reload that changes 100,000 rules lists each in some 150 bytes: 15 MB. Four times that.
+pub const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
+/// Operators and their scripts; each connection costs a task and a line's buffer.
+pub const MAX_CONNECTIONS: usize = 16;
+/// How long a client may take to write its line, to send the next one, or to read a reply.
+pub const CLIENT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client waits for any answer. A reload of 100,000 rules and large zone files takes seconds.
+pub const REPLY_PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    Reload,
+    Status,
+    Explain {
+        name: String,
+        /// A mnemonic or `TYPEnnn`.
+        #[serde(rename = "type", default = "address_type")]
+        rtype: String,
+        client: IpAddr,
+    },
+    Flush {
+        name: String,
+        #[serde(default)]
+        tree: bool,
+    },
+}
+
+fn address_type() -> String {
+    "A".to_owned()
+}
+
+/// `{"ok": …}` or `{"error": "a sentence"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply<T> {
+    Ok(T),
+    Error(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_read_as_documented() {
+        let request: Request =
+            serde_json::from_str(r#"{"command":"explain","name":"a.example","client":"10.0.0.1"}"#)
+                .expect("reads");
+        let expected = Request::Explain {
+            name: "a.example".into(),
+            rtype: "A".into(),
+            client: IpAddr::from([10, 0, 0, 1]),
+        };
+        assert_eq!(request, expected);
+        assert!(serde_json::from_str::<Request>(r#"{"command":"halt"}"#).is_err());
+    }
+}

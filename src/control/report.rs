@@ -1,0 +1,398 @@
+//! What the server says about itself, as plain data: the socket's JSON, the text for people and the metrics
+//! all come from these types, so that they can't disagree. Formats nothing, asks nobody.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::diagnostic::Diagnostic;
+
+/// Upper bounds of the latency buckets, in seconds. Half a millisecond is a neighbour on the same site, two
+/// seconds the promise to clients; what took longer falls into the bucket without a bound.
+pub const LATENCY_BOUNDS: [f64; 12] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
+
+/// One count per bound of [`LATENCY_BOUNDS`], and one for what lies above them all.
+pub const LATENCY_BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
+
+/// Where the configuration says a thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub file: PathBuf,
+    pub line: usize,
+}
+
+// ---------------------------------------------------------------------------------------------- reload
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reload {
+    pub outcome: Outcome,
+    /// Hash of the configuration that serves now, new or old.
+    pub hash: String,
+    /// Empty unless applied.
+    pub changes: Vec<Change>,
+    pub cache_kept: u64,
+    pub cache_purged: u64,
+    /// Faults when refused, warnings when applied.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What went wrong outside the files, in sentences: an address that can't be bound, and the like.
+    pub problems: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    Applied,
+    /// All is as it was before.
+    Refused,
+    /// The files say what is served already.
+    Unchanged,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub kind: ChangeKind,
+    /// The domain of a rule or zone, the name of an endpoint, the address of a listener, the key of a setting.
+    pub what: String,
+    pub change: ChangeVerb,
+    /// Old and new, in a few words; may be empty.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    Rule,
+    Endpoint,
+    Zone,
+    Listener,
+    Setting,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeVerb {
+    Added,
+    Removed,
+    Changed,
+}
+
+// ---------------------------------------------------------------------------------------------- status
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub uptime_secs: u64,
+    pub config: ConfigStatus,
+    pub listeners: Vec<Listener>,
+    pub rules: u64,
+    pub zones: Vec<ZoneStatus>,
+    pub endpoints: Vec<EndpointStatus>,
+    pub cache: CacheStatus,
+    pub queries: Vec<TransportCount>,
+    pub reloads: u64,
+    pub reload_failures: u64,
+    /// The newest reload that was refused, unless one was applied since.
+    pub last_reload_failure: Option<ReloadFailure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    pub files: Vec<PathBuf>,
+    pub hash: String,
+    /// Seconds since 1970-01-01 00:00 UTC.
+    pub loaded_at: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    pub address: SocketAddr,
+    /// `udp` or `tcp`.
+    pub transport: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneStatus {
+    pub name: String,
+    pub serial: u32,
+    pub records: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndpointStatus {
+    pub name: String,
+    pub targets: Vec<TargetStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    pub address: SocketAddr,
+    pub az: Option<String>,
+    pub state: TargetState,
+    /// Seconds in this state.
+    pub since_secs: u64,
+    pub outstanding: u64,
+    /// Smoothed round trip; none before the first answer.
+    pub rtt_ms: Option<f64>,
+    pub queries: u64,
+    pub timeouts: u64,
+    pub errors: u64,
+    /// Why it last left the healthy state or failed, in a few words.
+    pub last_failure: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetState {
+    Healthy,
+    Suspect,
+    Down,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheStatus {
+    pub entries: u64,
+    pub bytes: u64,
+    pub limit_bytes: u64,
+    pub hits: u64,
+    pub misses: u64,
+    /// Answers given from entries past their TTL.
+    pub stale: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransportCount {
+    pub transport: String,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadFailure {
+    pub secs_ago: u64,
+    /// The first fault, on one line, and how many more there are.
+    pub reason: String,
+}
+
+// --------------------------------------------------------------------------------------------- explain
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    pub name: String,
+    /// The mnemonic of the type, or `TYPEnnn`.
+    #[serde(rename = "type")]
+    pub rtype: String,
+    pub client: IpAddr,
+    /// True when this comes from the configuration files alone, without a server's state.
+    pub offline: bool,
+    pub access: Access,
+    pub decision: Decision,
+    /// What else could have matched, nearest first.
+    pub runners_up: Vec<RunnerUp>,
+    pub endpoint: Option<String>,
+    /// In the order in which they would be asked now.
+    pub targets: Vec<TargetChoice>,
+    pub cache: Option<CacheEntry>,
+    /// Whether a CNAME that leads to another rule or zone is followed there.
+    pub follow_cname: bool,
+    /// All of it in one sentence.
+    pub summary: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    pub allowed: bool,
+    /// The network of the access list that the client matched.
+    pub network: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub action: Action,
+    /// The domain of the rule, zone or built-in name that decided; none when nothing matched.
+    pub domain: Option<String>,
+    /// One sentence; the same words go into the log and the Extended DNS Error.
+    pub because: String,
+    /// None for what no file says.
+    pub place: Option<Place>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    Zone,
+    Builtin,
+    Forward,
+    System,
+    Refuse,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerUp {
+    /// What it is: `rule`, `zone` or `built-in name`.
+    pub what: String,
+    pub domain: String,
+    pub why_not: String,
+    pub place: Option<Place>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetChoice {
+    pub address: SocketAddr,
+    pub az: Option<String>,
+    /// None offline.
+    pub state: Option<TargetState>,
+    pub rtt_ms: Option<f64>,
+    pub outstanding: u64,
+    /// Why it stands at this place in the order.
+    pub because: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheEntry {
+    pub age_secs: u64,
+    /// Zero when it is past its TTL.
+    pub ttl_left_secs: u64,
+    pub rcode: u16,
+    /// The domain of the rule that fetched it.
+    pub rule: String,
+}
+
+// --------------------------------------------------------------------------------------- flush and ready
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flush {
+    /// Entries taken out of the cache.
+    pub entries: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    pub ready: bool,
+    /// Why not, one sentence each; what is degraded but serves may be listed with `ready` true.
+    pub reasons: Vec<String>,
+}
+
+// ----------------------------------------------------------------------------------------------- check
+
+/// What `check` found in the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    pub files: Vec<PathBuf>,
+    pub diagnostics: Vec<Diagnostic>,
+    /// None when there are errors.
+    pub facts: Option<Facts>,
+}
+
+/// What would be served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    pub hash: String,
+    pub listeners: Vec<SocketAddr>,
+    pub zones: Vec<ZoneStatus>,
+    pub rules: u64,
+    pub endpoints: u64,
+    pub targets: u64,
+    /// Built-in names (RFC 6761, RFC 6303) that a rule or zone takes over, each with what takes it.
+    pub builtin_overridden: Vec<BuiltinOverride>,
+    /// Built-in names that are answered locally.
+    pub builtin: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuiltinOverride {
+    pub domain: String,
+    /// For example `rule 10.in-addr.arpa`.
+    pub by: String,
+}
+
+// ---------------------------------------------------------------------------------------------- sample
+
+/// Every number of `/metrics`, at one moment. Counters only grow while the process lives.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    pub version: String,
+    pub config_hash: String,
+    pub uptime_secs: f64,
+    pub queries: Vec<QueryCount>,
+    pub answers: Vec<AnswerCount>,
+    pub decisions: Vec<DecisionCount>,
+    /// What rules asked of targets.
+    pub exchanges: Vec<ExchangeSample>,
+    /// The targets themselves, whichever rule asks them.
+    pub targets: Vec<TargetSample>,
+    pub cache: CacheSample,
+    pub reloads: u64,
+    pub reload_failures: u64,
+    /// Packets dropped in silence, by reason (`short`, `response`, `overload` ...).
+    pub dropped: Vec<DropCount>,
+    pub in_flight: u64,
+    pub tcp_connections: u64,
+}
+
+/// Replies sent, counted once each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryCount {
+    pub transport: String,
+    /// With the upper bits of EDNS.
+    pub rcode: u16,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerCount {
+    /// Where the answer came from: `cache`, `stale`, `zone`, `builtin`, `forwarded`, `refused`, `failed` ...
+    pub source: String,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionCount {
+    pub kind: Action,
+    /// Empty when nothing matched. One series each: whoever samples leaves out those that count zero.
+    pub domain: String,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExchangeSample {
+    /// The rule's domain.
+    pub rule: String,
+    pub endpoint: String,
+    pub target: SocketAddr,
+    pub queries: u64,
+    pub timeouts: u64,
+    pub errors: u64,
+    pub latency: Latency,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Answers in each bucket, not cumulative.
+    pub counts: [u64; LATENCY_BUCKETS],
+    pub sum_secs: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetSample {
+    pub endpoint: String,
+    pub target: SocketAddr,
+    pub az: Option<String>,
+    pub state: TargetState,
+    pub outstanding: u64,
+    pub rtt_secs: Option<f64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheSample {
+    pub entries: u64,
+    pub bytes: u64,
+    pub limit_bytes: u64,
+    pub evictions: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropCount {
+    pub reason: String,
+    pub count: u64,
+}

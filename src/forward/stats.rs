@@ -1,0 +1,52 @@
+//! What a rule asked of a target: counters and a latency histogram that all workers add to, on misses only.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::control::report::{LATENCY_BOUNDS, LATENCY_BUCKETS};
+
+/// Numbers of one rule and target.
+#[derive(Default)]
+pub struct Exchanges {
+    pub queries: AtomicU64,
+    pub timeouts: AtomicU64,
+    pub errors: AtomicU64,
+    pub latency: [AtomicU64; LATENCY_BUCKETS],
+    pub latency_sum_us: AtomicU64,
+}
+
+impl Exchanges {
+    pub fn answered(&self, after: Duration) {
+        let secs = after.as_secs_f64();
+        let bucket = LATENCY_BOUNDS.iter().position(|bound| secs <= *bound).unwrap_or(LATENCY_BUCKETS - 1);
+        self.latency[bucket].fetch_add(1, Relaxed);
+        self.latency_sum_us.fetch_add(after.as_micros() as u64, Relaxed);
+    }
+}
+
+/// Rule's domain, endpoint, target.
+pub type Series = (String, String, SocketAddr);
+
+/// All series since the process began; a reload finds its own again.
+#[derive(Default)]
+pub struct Registry(Mutex<HashMap<Series, Arc<Exchanges>>>);
+
+impl Registry {
+    pub fn series(&self, series: Series) -> Arc<Exchanges> {
+        Arc::clone(self.lock().entry(series).or_default())
+    }
+
+    pub fn all(&self) -> Vec<(Series, Arc<Exchanges>)> {
+        let mut all: Vec<_> =
+            self.lock().iter().map(|(series, counts)| (series.clone(), Arc::clone(counts))).collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Series, Arc<Exchanges>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

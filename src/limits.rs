@@ -1,0 +1,66 @@
+//! Every bound of the server, with its arithmetic. What has a key in the configuration has its bounds there.
+
+use std::time::Duration;
+
+/// From a client's question to its answer or SERVFAIL, at most two seconds: 1.9 s of trying, and the rest for
+/// a busy machine. Stub resolvers of the networks we serve give up after 2 s (`options timeout:2`).
+pub const QUERY_DEADLINE: Duration = Duration::from_millis(1900);
+
+/// The shortest wait before a second target is asked: below it, the two answers only race.
+pub const ATTEMPT_MIN: Duration = Duration::from_millis(40);
+/// The longest wait before a second target is asked: five attempts fit into the deadline.
+pub const ATTEMPT_MAX: Duration = Duration::from_millis(400);
+/// The wait before a second target is asked while nothing is known about the first.
+pub const ATTEMPT_UNKNOWN: Duration = Duration::from_millis(250);
+/// Attempts for one question: 1.9 s / 0.4 s, rounded up, and as much again for targets that fail at once.
+pub const MAX_ATTEMPTS: usize = 10;
+
+/// How long a question to a target may stay unanswered before it counts as lost. Longer than an attempt:
+/// a recursive target's slow answer is no sign of death, and may still come.
+pub const LOSS_AFTER: Duration = Duration::from_millis(1000);
+/// Questions lost in a row, nothing heard between, until a target is off client traffic.
+pub const LOSSES_UNTIL_DOWN: u32 = 2;
+/// Between two probes of a target that is off client traffic.
+pub const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// What a probe may take.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(450);
+
+/// Client questions that one worker has waiting for targets: about 2 KiB each, so 64 MiB. At 10,000 misses a
+/// second, each 1.9 s, all of them lost: 19,000.
+pub const WAITING_PER_WORKER: usize = 32_768;
+/// Sockets towards one target, of one worker: each has its own random port.
+pub const PORTS_PER_TARGET: usize = 8;
+/// Questions after which a socket is replaced by one with another random port.
+pub const QUESTIONS_PER_PORT: u32 = 4096;
+/// Seconds after which a socket is replaced: a port that is known is half of a spoofer's work.
+pub const PORT_LIFE: Duration = Duration::from_secs(120);
+/// Questions outstanding on one socket: a random ID is found in two tries on average.
+pub const OUTSTANDING_PER_PORT: usize = 32_768;
+
+/// Datagrams per system call. 32 is where the cost per packet stops falling on the machines measured.
+pub const BATCH: usize = 32;
+/// Batches that a listener takes before misses and targets get their turn.
+pub const BATCHES_PER_TURN: usize = 4;
+/// Octets of a datagram that we take. Queries are below 512; replies are asked for at 1,232.
+pub const DATAGRAM: usize = 4096;
+/// What is asked of the kernel for queries that wait while a worker is busy: 4 MiB hold about 5,000 of them,
+/// half a second at 10,000 a second (a small datagram costs the kernel 768 octets).
+pub const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// Octets of a message over TCP, its length in front not counted (RFC 1035 section 4.2.2).
+pub const MESSAGE: usize = 65_535;
+/// Questions of one TCP connection that may wait at once; the next is read when one is answered.
+pub const TCP_WAITING_PER_CONNECTION: usize = 128;
+/// Octets of answers that may wait for a TCP client that does not read.
+pub const TCP_UNSENT: usize = 256 * 1024;
+/// A target's TCP connection is closed after so long without a question.
+pub const TARGET_STREAM_IDLE: Duration = Duration::from_secs(10);
+/// A TCP connection to a target is made within this, or the target counts as failed.
+pub const TARGET_CONNECT: Duration = Duration::from_millis(800);
+/// Questions outstanding on one TCP connection to a target.
+pub const TARGET_STREAM_OUTSTANDING: usize = 4096;
+
+/// Rules, zones and endpoints that one answer may lead through by CNAMEs.
+pub const MAX_FOLLOWED: usize = 8;
+/// At stop: how long questions in flight are waited for. Longer than the query deadline.
+pub const DRAIN: Duration = Duration::from_millis(2500);

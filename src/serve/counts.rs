@@ -1,0 +1,234 @@
+//! Numbers of the query path. Each worker writes its own, so that counting costs a load and a store; whoever
+//! reads adds them up.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::config::{self, Config};
+use crate::control::report;
+use crate::policy::Action;
+
+/// How a question or its answer travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Udp = 0,
+    Tcp = 1,
+}
+
+pub const TRANSPORTS: [(Transport, &str); 2] = [(Transport::Udp, "udp"), (Transport::Tcp, "tcp")];
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Cache = 0,
+    Zone,
+    Builtin,
+    Forwarded,
+    /// Put together along CNAMEs across rules and zones.
+    Followed,
+    /// Not allowed, or nothing covers it.
+    Refused,
+    /// No target gave an answer.
+    Failed,
+    /// Judged by its bytes alone.
+    Malformed,
+}
+
+pub const ORIGINS: [(Origin, &str); 8] = [
+    (Origin::Cache, "cache"),
+    (Origin::Zone, "zone"),
+    (Origin::Builtin, "builtin"),
+    (Origin::Forwarded, "forwarded"),
+    (Origin::Followed, "followed"),
+    (Origin::Refused, "refused"),
+    (Origin::Failed, "failed"),
+    (Origin::Malformed, "malformed"),
+];
+
+/// Why a packet got no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    Short = 0,
+    Response,
+    /// Longer than any query.
+    Oversized,
+    /// The reply could not be sent.
+    Unsent,
+    /// One TCP connection too many.
+    Connections,
+}
+
+pub const LOSSES: [(Loss, &str); 5] = [
+    (Loss::Short, "short"),
+    (Loss::Response, "response"),
+    (Loss::Oversized, "oversized"),
+    (Loss::Unsent, "unsent"),
+    (Loss::Connections, "connections"),
+];
+
+/// Codes counted one by one; the rest share the last place.
+const RCODES: usize = 24;
+
+/// One worker's numbers, on cache lines of their own.
+#[derive(Default)]
+#[repr(align(128))]
+pub struct WorkerCounts {
+    replies: [[AtomicU64; RCODES]; TRANSPORTS.len()],
+    origins: [AtomicU64; ORIGINS.len()],
+    losses: [AtomicU64; LOSSES.len()],
+    pub misses: AtomicU64,
+    pub in_flight: AtomicU64,
+    /// Turns of the worker's clock, for the watchdog.
+    pub beats: AtomicU64,
+}
+
+/// Adds one to a number that only this thread writes: no locked instruction.
+pub fn bump(number: &AtomicU64) {
+    number.store(number.load(Relaxed) + 1, Relaxed);
+}
+
+impl WorkerCounts {
+    /// A reply as it leaves; its code is read off its bytes, the EDNS part left aside.
+    pub fn replied(&self, transport: Transport, origin: Origin, rcode: u16) {
+        bump(&self.replies[transport as usize][usize::from(rcode).min(RCODES - 1)]);
+        bump(&self.origins[origin as usize]);
+    }
+
+    pub fn lost(&self, loss: Loss, count: u64) {
+        let number = &self.losses[loss as usize];
+        number.store(number.load(Relaxed) + count, Relaxed);
+    }
+}
+
+/// Replies of all workers.
+pub fn queries(workers: &[Arc<WorkerCounts>]) -> Vec<report::QueryCount> {
+    let mut counts = Vec::new();
+    for (transport, word) in TRANSPORTS {
+        for rcode in 0..RCODES {
+            let count = sum(workers, |worker| &worker.replies[transport as usize][rcode]);
+            if count > 0 || rcode == 0 {
+                counts.push(report::QueryCount { transport: word.to_string(), rcode: rcode as u16, count });
+            }
+        }
+    }
+    counts
+}
+
+pub fn answers(workers: &[Arc<WorkerCounts>]) -> Vec<report::AnswerCount> {
+    let count = |(origin, word): (Origin, &str)| report::AnswerCount {
+        source: word.to_string(),
+        count: sum(workers, |worker| &worker.origins[origin as usize]),
+    };
+    ORIGINS.into_iter().map(count).collect()
+}
+
+pub fn dropped(workers: &[Arc<WorkerCounts>]) -> Vec<report::DropCount> {
+    let count = |(loss, word): (Loss, &str)| report::DropCount {
+        reason: word.to_string(),
+        count: sum(workers, |worker| &worker.losses[loss as usize]),
+    };
+    LOSSES.into_iter().map(count).collect()
+}
+
+pub fn sum<'a>(workers: &'a [Arc<WorkerCounts>], number: impl Fn(&'a WorkerCounts) -> &'a AtomicU64) -> u64 {
+    workers.iter().map(|worker| number(worker).load(Relaxed)).sum()
+}
+
+type Label = (report::Action, String);
+type Totals = HashMap<Label, u64>;
+
+/// Decisions by rule, zone and built-in name of one snapshot: a row of numbers for each worker. When the last
+/// worker has let go of the snapshot, they go into the history, so that a reload loses no count.
+pub struct Decisions {
+    rows: Box<[Box<[AtomicU64]>]>,
+    labels: Box<[Label]>,
+    zones_at: usize,
+    builtins_at: usize,
+    refused_at: usize,
+    history: Arc<Mutex<History>>,
+}
+
+#[derive(Default)]
+struct History {
+    totals: Totals,
+    live: Vec<Weak<Decisions>>,
+}
+
+impl Decisions {
+    pub fn new(config: &Config, before: Option<&Arc<Decisions>>) -> Arc<Decisions> {
+        let rule = |rule: &config::Rule| match rule.action {
+            config::RuleAction::Forward { .. } => (report::Action::Forward, rule.domain.to_string()),
+            config::RuleAction::System => (report::Action::System, rule.domain.to_string()),
+        };
+        let mut labels: Vec<Label> = config.rules.iter().map(rule).collect();
+        let zones_at = labels.len();
+        labels.extend(config.zones.iter().map(|zone| (report::Action::Zone, zone.name.to_string())));
+        let builtins_at = labels.len();
+        let builtins = super::snapshot::builtins().iter();
+        labels.extend(builtins.map(|builtin| (report::Action::Builtin, builtin.zone.name().to_string())));
+        let refused_at = labels.len();
+        labels.push((report::Action::Refuse, String::new()));
+        let row = || (0..labels.len()).map(|_| AtomicU64::new(0)).collect();
+        let history = before.map_or_else(Arc::default, |before| Arc::clone(&before.history));
+        let decisions = Arc::new(Decisions {
+            rows: (0..config.server.workers).map(|_| row()).collect(),
+            labels: labels.into_boxed_slice(),
+            zones_at,
+            builtins_at,
+            refused_at,
+            history,
+        });
+        decisions.lock().live.push(Arc::downgrade(&decisions));
+        decisions
+    }
+
+    pub fn count(&self, worker: usize, action: Action) {
+        let at = match action {
+            Action::Forward { rule } | Action::System { rule } => rule as usize,
+            Action::Zone(index) => self.zones_at + index as usize,
+            Action::Builtin(index) => self.builtins_at + index as usize,
+            Action::Refuse => self.refused_at,
+        };
+        // The workers are those of the start; a snapshot with fewer rows counts the others with its first.
+        let row = self.rows.get(worker).unwrap_or(&self.rows[0]);
+        bump(&row[at]);
+    }
+
+    /// All decisions since the process began, those that count zero left out.
+    pub fn totals(&self) -> Vec<report::DecisionCount> {
+        let (mut totals, live) = {
+            let history = self.lock();
+            let live: Vec<Arc<Decisions>> = history.live.iter().filter_map(Weak::upgrade).collect();
+            (history.totals.clone(), live)
+        };
+        for decisions in &live {
+            decisions.add_to(&mut totals);
+        }
+        let count = |((kind, domain), count)| report::DecisionCount { kind, domain, count };
+        let mut counts: Vec<report::DecisionCount> = totals.into_iter().map(count).collect();
+        counts.sort_by(|one, other| (one.kind, &one.domain).cmp(&(other.kind, &other.domain)));
+        counts
+    }
+
+    fn add_to(&self, totals: &mut Totals) {
+        for (index, label) in self.labels.iter().enumerate() {
+            let count: u64 = self.rows.iter().map(|row| row[index].load(Relaxed)).sum();
+            if count > 0 {
+                *totals.entry(label.clone()).or_default() += count;
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Decisions {
+    fn drop(&mut self) {
+        let mut history = self.lock();
+        self.add_to(&mut history.totals);
+        history.live.retain(|live| live.strong_count() > 0);
+    }
+}

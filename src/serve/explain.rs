@@ -1,0 +1,237 @@
+//! What `serve` would do with a question and why: the same decision, put into words. Decides nothing itself.
+
+use std::net::IpAddr;
+
+use super::server::state_report;
+use super::snapshot::{Rule, Snapshot, builtins};
+use crate::cache::Key;
+use crate::config;
+use crate::control::report;
+use crate::forward::pick::{Endpoint, Member};
+use crate::policy::{Action, Because, Candidate, Decision};
+use crate::wire::header::bit;
+use crate::wire::name::Name;
+use crate::wire::rdata::class;
+
+/// Whether there is a running server behind the snapshot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Knows {
+    State,
+    FilesOnly,
+}
+
+pub fn explain(
+    snapshot: &Snapshot,
+    name: &Name,
+    rtype: u16,
+    client: IpAddr,
+    knows: Knows,
+) -> report::Explanation {
+    let decision = snapshot.policy.decide(name.as_wire(), rtype, class::IN);
+    let candidates = snapshot.policy.candidates(name.as_wire());
+    let rule = snapshot.rule_of(decision.action);
+    let endpoint = rule.map(|rule| snapshot.endpoint_of(rule));
+    let access = access(snapshot, client);
+    let because = because(snapshot, decision);
+    let targets = endpoint.map(|endpoint| targets(endpoint, knows)).unwrap_or_default();
+    report::Explanation {
+        name: name.to_string(),
+        rtype: crate::control::rtype::show(rtype),
+        client,
+        offline: knows == Knows::FilesOnly,
+        summary: summary(snapshot, name, decision, &access, &targets),
+        access,
+        decision: report::Decision {
+            action: action_report(decision.action),
+            domain: domain(snapshot, decision.action).map(|domain| domain.to_string()),
+            because,
+            place: place(snapshot, decision.action),
+        },
+        runners_up: runners_up(snapshot, decision, &candidates),
+        endpoint: endpoint.map(|endpoint| endpoint.name.clone()),
+        targets,
+        cache: rule.and_then(|rule| cached(snapshot, rule, name, rtype)),
+        follow_cname: rule.is_none_or(|rule| rule.follow_cname),
+    }
+}
+
+/// What an action is, as `rule 10.in-addr.arpa`.
+pub fn what(snapshot: &Snapshot, action: Action) -> String {
+    let kind = match action {
+        Action::Zone(_) => "zone",
+        Action::Builtin(_) => "built-in name",
+        Action::Forward { .. } => "rule",
+        Action::System { .. } => "SYSTEM rule",
+        Action::Refuse => return "nothing".to_string(),
+    };
+    domain(snapshot, action).map_or_else(|| kind.to_string(), |domain| format!("{kind} {domain}"))
+}
+
+fn domain(snapshot: &Snapshot, action: Action) -> Option<&Name> {
+    match action {
+        Action::Zone(index) => Some(&snapshot.config.zones[index as usize].name),
+        Action::Builtin(index) => Some(builtins()[index as usize].zone.name()),
+        Action::Forward { rule } | Action::System { rule } => {
+            Some(&snapshot.config.rules[rule as usize].domain)
+        }
+        Action::Refuse => None,
+    }
+}
+
+fn place(snapshot: &Snapshot, action: Action) -> Option<report::Place> {
+    let place = match action {
+        Action::Zone(index) => &snapshot.config.zones[index as usize].place,
+        Action::Forward { rule } | Action::System { rule } => &snapshot.config.rules[rule as usize].place,
+        Action::Builtin(_) | Action::Refuse => return None,
+    };
+    Some(report::Place { file: place.file.to_path_buf(), line: place.line })
+}
+
+fn action_report(action: Action) -> report::Action {
+    match action {
+        Action::Zone(_) => report::Action::Zone,
+        Action::Builtin(_) => report::Action::Builtin,
+        Action::Forward { .. } => report::Action::Forward,
+        Action::System { .. } => report::Action::System,
+        Action::Refuse => report::Action::Refuse,
+    }
+}
+
+fn because(snapshot: &Snapshot, decision: Decision) -> String {
+    let this = what(snapshot, decision.action);
+    match decision.because {
+        Because::LocalZone => {
+            format!("{this} covers the name; a local zone wins over rules of the same or broader domains")
+        }
+        Because::BuiltinName => {
+            let source = match decision.action {
+                Action::Builtin(index) => builtins()[index as usize].source,
+                _ => "RFC 6761",
+            };
+            format!("{this} is answered locally ({source}), since no zone and no rule but '.' covers it")
+        }
+        Because::MostSpecificRule => format!("{this} is the most specific domain that covers the name"),
+        Because::SystemRule(rule) => {
+            let rule = what(snapshot, Action::System { rule });
+            format!("{rule} asks what this server itself knows first, and {this} covers the name")
+        }
+        Because::ParentOfCut => format!("DS records are the parent's, and {this} is the parent"),
+        Because::NothingCovers => "no zone and no rule covers the name".to_string(),
+    }
+}
+
+fn access(snapshot: &Snapshot, client: IpAddr) -> report::Access {
+    let network = snapshot.access.matching(client).map(|network| network.to_string());
+    report::Access { allowed: snapshot.access.allows(client), network }
+}
+
+fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
+    let choice = |member: &Member| {
+        let target = &member.target;
+        let known = knows == Knows::State;
+        report::TargetChoice {
+            address: target.address,
+            az: target.az.clone(),
+            state: known.then(|| state_report(target.state())),
+            rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
+            outstanding: target.outstanding().into(),
+            because: member.standing(),
+        }
+    };
+    endpoint.order().into_iter().map(|index| choice(&endpoint.targets[index])).collect()
+}
+
+/// What the cache holds for a plain question (RD, no DNSSEC), as most stub resolvers ask it; else for one that
+/// dig asks.
+fn cached(snapshot: &Snapshot, rule: &Rule, name: &Name, rtype: u16) -> Option<report::CacheEntry> {
+    let mut question = name.as_wire().to_vec();
+    question.extend_from_slice(&rtype.to_be_bytes());
+    question.extend_from_slice(&class::IN.to_be_bytes());
+    let now = snapshot.cache.now();
+    let flags = |dnssec_ok| [bit::RD, bit::RD | bit::AD].map(|bits| crate::cache::key_flags(bits, dnssec_ok));
+    [flags(false), flags(true)].concat().into_iter().find_map(|flags| {
+        let key = Key { question: &question, flags, subnet: &[] };
+        let found = snapshot.cache.look(&key, snapshot.cache.hash(&key), |entry| {
+            let ours = entry.rule == rule.tag && entry.is_fresh(now);
+            ours.then(|| report::CacheEntry {
+                age_secs: entry.age(now).into(),
+                ttl_left_secs: entry.expires_at.saturating_sub(now).into(),
+                rcode: entry.answer.rcode(),
+                rule: rule_domain(snapshot, rule),
+            })
+        });
+        found.flatten()
+    })
+}
+
+fn rule_domain(snapshot: &Snapshot, rule: &Rule) -> String {
+    let index = snapshot.rules.iter().position(|other| other.tag == rule.tag);
+    index.map_or_else(String::new, |index| snapshot.config.rules[index].domain.to_string())
+}
+
+fn runners_up(snapshot: &Snapshot, decision: Decision, candidates: &[Candidate]) -> Vec<report::RunnerUp> {
+    let mut runners_up = Vec::new();
+    let chosen_len = domain(snapshot, decision.action).map_or(0, Name::label_count);
+    for candidate in candidates {
+        let zone = candidate.zone.map(Action::Zone);
+        let rule = candidate.rule.map(|rule| rule_action(snapshot, rule));
+        let builtin = candidate.builtin.map(Action::Builtin);
+        for action in [zone, rule, builtin].into_iter().flatten().filter(|action| *action != decision.action)
+        {
+            runners_up.push(report::RunnerUp {
+                what: what(snapshot, action).split(' ').next().unwrap_or_default().to_string(),
+                domain: candidate.domain.to_string(),
+                why_not: why_not(decision, action, candidate.domain.label_count(), chosen_len),
+                place: place(snapshot, action),
+            });
+        }
+    }
+    runners_up
+}
+
+fn rule_action(snapshot: &Snapshot, rule: u32) -> Action {
+    match snapshot.config.rules[rule as usize].action {
+        config::RuleAction::Forward { .. } => Action::Forward { rule },
+        config::RuleAction::System => Action::System { rule },
+    }
+}
+
+fn why_not(decision: Decision, action: Action, labels: usize, chosen: usize) -> String {
+    if decision.because == Because::ParentOfCut && matches!(action, Action::Zone(_)) && labels >= chosen {
+        return "it is the child's side of the cut".to_string();
+    }
+    if matches!(decision.because, Because::SystemRule(rule) if action == (Action::System { rule })) {
+        return "it handed over to what this server itself knows".to_string();
+    }
+    if matches!(decision.because, Because::SystemRule(_)) && labels > chosen {
+        return "a SYSTEM rule below it passes rules over".to_string();
+    }
+    match action {
+        Action::Builtin(_) => "a built-in name steps aside for a zone or a rule that covers it".to_string(),
+        _ if labels < chosen => "less specific".to_string(),
+        _ if labels == chosen => "a local zone of the same name wins".to_string(),
+        _ => "a broader local zone can't be passed over".to_string(),
+    }
+}
+
+fn summary(
+    snapshot: &Snapshot,
+    name: &Name,
+    decision: Decision,
+    access: &report::Access,
+    targets: &[report::TargetChoice],
+) -> String {
+    if !access.allowed {
+        return format!("{name} is REFUSED: this client is not in [server] allow");
+    }
+    let this = what(snapshot, decision.action);
+    let endpoint = snapshot.rule_of(decision.action).map(|rule| snapshot.endpoint_of(rule).name.as_str());
+    match (endpoint, targets.first()) {
+        (Some(endpoint), Some(first)) => {
+            format!("{name} goes by {this} to endpoint {endpoint}, first to {}", first.address)
+        }
+        (Some(endpoint), None) => format!("{name} goes by {this} to endpoint {endpoint}"),
+        _ if decision.action == Action::Refuse => format!("{name} is REFUSED: no zone and no rule covers it"),
+        _ => format!("{name} is answered here, by {this}"),
+    }
+}

@@ -1,0 +1,237 @@
+//! Clients' questions and their answers. `turn` is the life of a query, read top to bottom; all transports
+//! call it. What it can't answer at once goes on in `miss`.
+
+mod counts;
+mod diff;
+mod explain;
+mod follow;
+mod listen;
+mod miss;
+mod server;
+mod snapshot;
+pub mod sys;
+mod tcp;
+mod udp;
+mod worker;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+pub use server::{Server, StartError, check, explain_offline};
+pub use worker::Stop;
+
+use crate::cache::{Key, Seconds};
+use crate::config;
+use crate::policy::{Action, Decision};
+use crate::wire::answer::{AnswerRef, Failure, TtlLimits, own_flags, put_opt, write_error};
+use crate::wire::edns::{self, ErrorCode, ExtendedError};
+use crate::wire::header::{bit, rcode};
+use crate::wire::name::MAX_NAME;
+use crate::wire::query::{Dropped, Judged, Query, is_transfer, judge};
+use crate::wire::rdata::{class, rtype};
+use crate::wire::write::Writer;
+use crate::zone::Zone;
+use counts::{Loss, Origin, Transport};
+use snapshot::Snapshot;
+use worker::Worker;
+
+/// Who asks, and how.
+#[derive(Clone, Copy)]
+pub struct Client {
+    pub address: SocketAddr,
+    pub transport: Transport,
+}
+
+/// What a turn came to.
+pub enum Step {
+    /// Nothing is sent.
+    Silence,
+    /// So many octets of the buffer are the reply.
+    Reply(usize),
+    /// Targets have to be asked: `miss::finish` goes on.
+    Later,
+}
+
+/// One turn: a packet, and what it gets now. Nothing in here allocates on the way to a cached answer, waits,
+/// or holds a lock beyond a copy.
+///
+/// `out` must have room for the largest reply of the transport.
+pub fn turn(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    packet: &[u8],
+    client: &Client,
+    now: Seconds,
+    out: &mut [u8],
+) -> Step {
+    // Who may not ask learns that and costs no more: the access list stands before any look at the question.
+    let allowed = snapshot.access.allows(client.address.ip());
+
+    // The bytes alone decide on most of what is malformed, hostile or of another protocol.
+    let query = match judge(packet) {
+        Judged::Drop(why) => return silence(worker, why),
+        Judged::Error(early) if allowed => {
+            let len = write_error(out, &Failure::early(&early), None);
+            return reply(worker, client, Origin::Malformed, early.rcode, len);
+        }
+        Judged::Error(early) => {
+            let failure = Failure { rcode: rcode::REFUSED, ..Failure::early(&early) };
+            return refuse(worker, client, &failure, &not_allowed(), out);
+        }
+        Judged::Ask(query) => query,
+    };
+    if !allowed {
+        return refuse(worker, client, &Failure::of(&query, rcode::REFUSED), &not_allowed(), out);
+    }
+
+    // A transfer has many messages; no forwarder can pass them on, and zones aren't given away.
+    if is_transfer(query.rtype()) {
+        let why = ExtendedError::new(ErrorCode::NotSupported, "zone transfers are not served");
+        return refuse(worker, client, &Failure::of(&query, rcode::REFUSED), &why, out);
+    }
+
+    // The one decision, shared with `explain`.
+    let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
+    snapshot.decisions.count(worker.index, decision.action);
+    let limit = reply_limit(snapshot, &query, client.transport);
+
+    // Own data before the cache: it can't be stale, and no target may speak for it.
+    if let Some(zone) = snapshot.zone_of(decision.action) {
+        let origin = if matches!(decision.action, Action::Zone(_)) { Origin::Zone } else { Origin::Builtin };
+        return match answer_from_zone(zone, &query, limit, out) {
+            ZoneReply::Whole { len, rcode } => reply(worker, client, origin, rcode, len),
+            ZoneReply::Leaves => Step::Later,
+        };
+    }
+    let Some(rule) = snapshot.rule_of(decision.action) else {
+        let why = ExtendedError::new(ErrorCode::NotAuthoritative, "no zone and no rule covers this name");
+        return refuse(worker, client, &Failure::of(&query, rcode::REFUSED), &why, out);
+    };
+
+    // A kept answer counts only for the rule that made it: after a reload the rule may be another.
+    let key = Key::of(&query, subnet_of(snapshot, rule, &query));
+    let hit = snapshot.cache.look(&key, snapshot.cache.hash(&key), |entry| {
+        let usable = entry.is_fresh(now) && entry.rule == rule.tag;
+        if !usable || leads_elsewhere(snapshot, decision, &entry.answer, &query) {
+            return None;
+        }
+        Some((entry.answer.deliver(&query, entry.age(now), limit, out), entry.answer.rcode()))
+    });
+    if let Some((len, rcode)) = hit.flatten() {
+        return reply(worker, client, Origin::Cache, rcode, len);
+    }
+    counts::bump(&worker.counts.misses);
+    Step::Later
+}
+
+fn silence(worker: &Worker, why: Dropped) -> Step {
+    let loss = match why {
+        Dropped::Short => Loss::Short,
+        Dropped::Response => Loss::Response,
+    };
+    worker.counts.lost(loss, 1);
+    Step::Silence
+}
+
+fn reply(worker: &Worker, client: &Client, origin: Origin, rcode: u16, len: usize) -> Step {
+    worker.counts.replied(client.transport, origin, rcode);
+    Step::Reply(len)
+}
+
+fn refuse(
+    worker: &Worker,
+    client: &Client,
+    failure: &Failure<'_>,
+    why: &ExtendedError,
+    out: &mut [u8],
+) -> Step {
+    let len = write_error(out, failure, Some(why));
+    reply(worker, client, Origin::Refused, rcode::REFUSED, len)
+}
+
+fn not_allowed() -> ExtendedError {
+    ExtendedError::new(ErrorCode::Prohibited, "this client is not in [server] allow")
+}
+
+/// Octets that a reply may have: what the client takes, within what we send over UDP (RFC 6891 section 6.2.3:
+/// sizes below 512 are taken as 512).
+fn reply_limit(snapshot: &Snapshot, query: &Query<'_>, transport: Transport) -> usize {
+    match (transport, query.edns) {
+        (Transport::Tcp, _) => crate::limits::MESSAGE,
+        (Transport::Udp, None) => edns::PLAIN_UDP_SIZE,
+        (Transport::Udp, Some(edns)) => {
+            usize::from(edns.udp_size).clamp(edns::PLAIN_UDP_SIZE, snapshot.max_udp_size)
+        }
+    }
+}
+
+/// The client subnet, where the endpoint is to be told: then it is part of the key.
+fn subnet_of<'a>(snapshot: &Snapshot, rule: &snapshot::Rule, query: &Query<'a>) -> &'a [u8] {
+    /// Family, two prefix lengths and an IPv6 address (RFC 7871 section 6). Longer ones are not that.
+    const MAX_SUBNET: usize = 20;
+    let told = snapshot.endpoint_of(rule).client_subnet;
+    let subnet = query.edns.and_then(|edns| edns.client_subnet).filter(|_| told);
+    subnet.filter(|subnet| subnet.len() <= MAX_SUBNET).unwrap_or_default()
+}
+
+/// Whether an answer ends in a CNAME that another rule or zone than this one has to speak for.
+fn leads_elsewhere(snapshot: &Snapshot, from: Decision, answer: &AnswerRef<'_>, query: &Query<'_>) -> bool {
+    if !answer.has_cname_tail() || !may_follow(query) {
+        return false;
+    }
+    if snapshot.rule_of(from.action).is_some_and(|rule| !rule.follow_cname) {
+        return false;
+    }
+    let mut target = [0; MAX_NAME];
+    let Some(len) = answer.cname_target(&mut target) else { return false };
+    let next = snapshot.policy.decide(&target[..len], query.rtype(), query.rclass());
+    next.action != from.action && next.action != Action::Refuse
+}
+
+/// Only a client that wants recursion has CNAMEs followed for it, and only where they mean that.
+fn may_follow(query: &Query<'_>) -> bool {
+    query.recursion_desired()
+        && query.rclass() == class::IN
+        && !matches!(query.rtype(), rtype::CNAME | rtype::ANY)
+}
+
+enum ZoneReply {
+    Whole {
+        len: usize,
+        rcode: u16,
+    },
+    /// A CNAME leads out of the zone, and the client wants it followed.
+    Leaves,
+}
+
+/// Answers from a zone of our own: AA where the zone says so, the client's OPT answered with ours.
+fn answer_from_zone(zone: &Zone, query: &Query<'_>, limit: usize, out: &mut [u8]) -> ZoneReply {
+    let opt_len = if query.edns.is_some() { edns::OPT_LEN } else { 0 };
+    let mut writer = Writer::new(out, limit - opt_len);
+    writer.set_id(query.id);
+    let (name, fixed) = query.spelled().split_at(query.spelled().len() - 4);
+    let qclass = u16::from_be_bytes([fixed[2], fixed[3]]);
+    // 512 octets hold any question: 12 and at most 259.
+    let _ = writer.question(name, query.rtype(), qclass);
+    let outcome = zone.answer(query.qname(), query.rtype(), query.dnssec_ok(), &mut writer);
+    if outcome.leaves.is_some() && may_follow(query) {
+        return ZoneReply::Leaves;
+    }
+    let mut bits = own_flags(query.bits) | u16::from(outcome.rcode);
+    bits |= if outcome.authoritative { bit::AA } else { 0 };
+    bits |= if outcome.truncated { bit::TC } else { 0 };
+    writer.set_flags(bits);
+    let len = writer.finish();
+    let len = match query.edns {
+        Some(edns) => put_opt(out, len, 0, edns.dnssec_ok, &[]),
+        None => len,
+    };
+    ZoneReply::Whole { len, rcode: u16::from(outcome.rcode) }
+}
+
+fn limits_of(cache: &config::Cache) -> TtlLimits {
+    TtlLimits { min: cache.min_ttl_secs, max: cache.max_ttl_secs, max_negative: cache.max_negative_ttl_secs }
+}
+
+/// A snapshot as workers hold it.
+type Held = Arc<Snapshot>;

@@ -1,0 +1,541 @@
+//! The running server, as its operators see it: started, reloaded, asked about itself, drained. Owns the
+//! workers and which listeners they have; takes no part in any query.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::{fmt, io};
+
+use arc_swap::ArcSwap;
+
+use super::counts::{self, Origin, Transport, WorkerCounts};
+use super::snapshot::{Built, Snapshot, builtins};
+use super::worker::{Connections, Handle, Order, Shared};
+use super::{diff, explain, listen, worker};
+use crate::config::diagnostic::{Diagnostic, Severity};
+use crate::config::{self, LogLevel};
+use crate::control::report::{self, Outcome};
+use crate::control::{Core, Settings};
+use crate::forward::coalesce::InFlight;
+use crate::forward::health;
+use crate::forward::pick::{Endpoint, Member};
+use crate::forward::stats::Registry;
+use crate::forward::target::State;
+use crate::policy::Action;
+use crate::wire::name::Name;
+
+/// A listener that goes is given so long to answer what has arrived.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// A worker that has not turned for so long stands still.
+const STANDSTILL: Duration = Duration::from_secs(10);
+
+/// Why a server does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration has faults; warnings are among them.
+    Faults(Vec<Diagnostic>),
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    Worker {
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Faults(faults) => {
+                write!(f, "the configuration has faults: {}", config::diagnostic::count(faults))
+            }
+            StartError::Listen { address, source } => f.write_str(&listen_problem(*address, source)),
+            StartError::Worker { .. } => f.write_str("a worker can't start"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::Faults(_) => None,
+            StartError::Listen { source, .. } | StartError::Worker { source } => Some(source),
+        }
+    }
+}
+
+/// What to do about an address that can't be served.
+fn listen_problem(address: SocketAddr, source: &io::Error) -> String {
+    let help = match source.kind() {
+        io::ErrorKind::AddrInUse => "another server listens there: stop it, or listen elsewhere",
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE, as the systemd unit gives it"
+        }
+        io::ErrorKind::AddrNotAvailable => "this host has no such address",
+        _ => "see [server] listen",
+    };
+    format!("can't listen on {address}: {source} ({help})")
+}
+
+pub struct Server {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    running: Mutex<Running>,
+    counts: Vec<Arc<WorkerCounts>>,
+    began: Instant,
+    reloads: AtomicU64,
+    reload_failures: AtomicU64,
+    last_failure: Mutex<Option<(Instant, String)>>,
+    heartbeat: Mutex<(Instant, Vec<u64>)>,
+    /// Ends the health thread when dropped.
+    _health: mpsc::Sender<()>,
+}
+
+struct Running {
+    workers: Vec<Handle>,
+    /// Configured address and what it came to; they differ where the port is 0.
+    listeners: Vec<(SocketAddr, SocketAddr)>,
+}
+
+impl Server {
+    /// Reads the files, opens the listeners, starts the workers. Warnings are given beside the server.
+    pub fn start(path: &Path) -> Result<(Arc<Server>, Vec<Diagnostic>), StartError> {
+        let registry = Arc::new(Registry::default());
+        let Built { snapshot, diagnostics } = Snapshot::build(path, None, &registry);
+        let Some(snapshot) = snapshot else { return Err(StartError::Faults(diagnostics)) };
+        let addresses = snapshot.config.server.listen.clone();
+        let count = snapshot.config.server.workers;
+        for &address in &addresses {
+            listen::check_free(address).map_err(|source| StartError::Listen { address, source })?;
+        }
+        let shared = Arc::new(Shared {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            in_flight: InFlight::default(),
+            connections: Connections::default(),
+        });
+        let worker =
+            |index| worker::start(index, Arc::clone(&shared)).map_err(|source| StartError::Worker { source });
+        let workers = (0..count).map(worker).collect::<Result<Vec<_>, _>>()?;
+        let mut running = Running { workers, listeners: Vec::new() };
+        for &address in &addresses {
+            running.listen(address).map_err(|source| StartError::Listen { address, source })?;
+        }
+        let server = Server {
+            path: path.to_path_buf(),
+            counts: running.workers.iter().map(|worker| Arc::clone(&worker.counts)).collect(),
+            _health: watch_targets(&shared).map_err(|source| StartError::Worker { source })?,
+            shared,
+            registry,
+            running: Mutex::new(running),
+            began: Instant::now(),
+            reloads: AtomicU64::new(0),
+            reload_failures: AtomicU64::new(0),
+            last_failure: Mutex::new(None),
+            heartbeat: Mutex::new((Instant::now(), Vec::new())),
+        };
+        Ok((Arc::new(server), diagnostics))
+    }
+
+    /// Stops taking questions, answers those in flight, ends the workers.
+    pub fn drain(&self) {
+        let mut running = lock(&self.running);
+        for worker in &running.workers {
+            // A worker that is gone has nothing left to drain.
+            let _ = worker.orders.send(Order::Drain);
+        }
+        for worker in &mut running.workers {
+            worker.join();
+        }
+    }
+
+    /// Where clients are served; with the ports that the system chose, where the configuration has 0.
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        lock(&self.running).listeners.iter().map(|(_, address)| *address).collect()
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    fn refuse(&self, diagnostics: Vec<Diagnostic>, problems: Vec<String>) -> report::Reload {
+        self.reload_failures.fetch_add(1, Relaxed);
+        let first = diagnostics.iter().find(|fault| fault.severity == Severity::Error);
+        let reason = first.map_or_else(|| problems.join("; "), first_fault);
+        *lock(&self.last_failure) = Some((Instant::now(), reason));
+        report::Reload {
+            outcome: Outcome::Refused,
+            hash: self.snapshot().config.hash.clone(),
+            changes: Vec::new(),
+            cache_kept: self.shared.snapshot.load().cache.usage().entries,
+            cache_purged: 0,
+            diagnostics,
+            problems,
+        }
+    }
+
+    /// Swaps in what was built aside. Listeners open before the swap and close behind it.
+    fn apply(&self, new: Snapshot, diagnostics: Vec<Diagnostic>) -> report::Reload {
+        let old = self.snapshot();
+        let changes = diff::changes(&old, &new);
+        let mut running = lock(&self.running);
+        let wanted: HashSet<SocketAddr> = new.config.server.listen.iter().copied().collect();
+        if let Err(problem) = running.open_new(&wanted) {
+            drop(running);
+            return self.refuse(diagnostics, vec![problem]);
+        }
+        let new = Arc::new(new);
+        self.shared.snapshot.store(Arc::clone(&new));
+        running.close_others(&wanted);
+        drop(running);
+        self.reloads.fetch_add(1, Relaxed);
+        *lock(&self.last_failure) = None;
+        let (cache_kept, cache_purged) = purge(&old, &new);
+        let outcome = if changes.is_empty() { Outcome::Unchanged } else { Outcome::Applied };
+        let hash = new.config.hash.clone();
+        report::Reload { outcome, hash, changes, cache_kept, cache_purged, diagnostics, problems: Vec::new() }
+    }
+}
+
+impl Core for Server {
+    fn reload(&self) -> report::Reload {
+        let Built { snapshot, diagnostics } =
+            Snapshot::build(&self.path, Some(&self.snapshot()), &self.registry);
+        match snapshot {
+            Some(snapshot) => self.apply(snapshot, diagnostics),
+            None => self.refuse(diagnostics, Vec::new()),
+        }
+    }
+
+    fn status(&self) -> report::Status {
+        let snapshot = self.snapshot();
+        let usage = snapshot.cache.usage();
+        let loaded_at = snapshot.loaded_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let hits = counts::answers(&self.counts)[Origin::Cache as usize].count;
+        report::Status {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            uptime_secs: self.began.elapsed().as_secs(),
+            config: report::ConfigStatus {
+                files: snapshot.config.files.clone(),
+                hash: snapshot.config.hash.clone(),
+                loaded_at,
+            },
+            listeners: listener_reports(&self.listeners()),
+            rules: snapshot.rules.len() as u64,
+            zones: zone_reports(&snapshot),
+            endpoints: snapshot.endpoints.iter().map(|endpoint| endpoint_report(endpoint)).collect(),
+            cache: report::CacheStatus {
+                entries: usage.entries,
+                bytes: usage.bytes,
+                limit_bytes: usage.limit_bytes,
+                hits,
+                misses: counts::sum(&self.counts, |worker| &worker.misses),
+                stale: 0,
+            },
+            queries: transport_counts(&self.counts),
+            reloads: self.reloads.load(Relaxed),
+            reload_failures: self.reload_failures.load(Relaxed),
+            last_reload_failure: lock(&self.last_failure).as_ref().map(|(at, reason)| {
+                report::ReloadFailure { secs_ago: at.elapsed().as_secs(), reason: reason.clone() }
+            }),
+        }
+    }
+
+    fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation {
+        explain::explain(&self.snapshot(), name, rtype, client, explain::Knows::State)
+    }
+
+    fn flush(&self, name: &Name, tree: bool) -> report::Flush {
+        report::Flush { entries: self.snapshot().cache.flush(name.as_wire(), tree) }
+    }
+
+    fn ready(&self) -> report::Ready {
+        let snapshot = self.snapshot();
+        let dark = |endpoint: &&Arc<Endpoint>| {
+            endpoint.targets.iter().all(|member| member.target.state() == State::Down)
+        };
+        let reason = |endpoint: &Arc<Endpoint>| format!("endpoint {}: all targets are down", endpoint.name);
+        let reasons: Vec<String> = snapshot.endpoints.iter().filter(dark).map(reason).collect();
+        // With some endpoint alive, and for zones and the cache, this server still is of use.
+        let all_dark = !snapshot.endpoints.is_empty() && reasons.len() == snapshot.endpoints.len();
+        report::Ready { ready: !all_dark, reasons }
+    }
+
+    fn sample(&self) -> report::Sample {
+        let snapshot = self.snapshot();
+        let usage = snapshot.cache.usage();
+        report::Sample {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            config_hash: snapshot.config.hash.clone(),
+            uptime_secs: self.began.elapsed().as_secs_f64(),
+            queries: counts::queries(&self.counts),
+            answers: counts::answers(&self.counts),
+            decisions: snapshot.decisions.totals(),
+            exchanges: exchange_samples(&self.registry),
+            targets: target_samples(&snapshot),
+            cache: report::CacheSample {
+                entries: usage.entries,
+                bytes: usage.bytes,
+                limit_bytes: usage.limit_bytes,
+                evictions: usage.evictions,
+            },
+            reloads: self.reloads.load(Relaxed),
+            reload_failures: self.reload_failures.load(Relaxed),
+            dropped: counts::dropped(&self.counts),
+            in_flight: counts::sum(&self.counts, |worker| &worker.in_flight),
+            tcp_connections: self.shared.connections.open() as u64,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let snapshot = self.snapshot();
+        Settings {
+            socket: Some(snapshot.config.control.socket.clone()),
+            metrics: snapshot.config.metrics.listen,
+            log_level: Some(tracing_level(snapshot.config.log.level)),
+        }
+    }
+
+    fn alive(&self) -> bool {
+        let beats: Vec<u64> = self.counts.iter().map(|worker| worker.beats.load(Relaxed)).collect();
+        let mut heartbeat = lock(&self.heartbeat);
+        let all_moved =
+            heartbeat.1.len() != beats.len() || heartbeat.1.iter().zip(&beats).all(|(old, new)| new > old);
+        if all_moved {
+            *heartbeat = (Instant::now(), beats);
+        }
+        heartbeat.0.elapsed() < STANDSTILL
+    }
+}
+
+impl Running {
+    fn listen(&mut self, configured: SocketAddr) -> io::Result<()> {
+        let sockets = listen::open(configured, self.workers.len())?;
+        let address = sockets[0].address;
+        for (worker, sockets) in self.workers.iter().zip(sockets) {
+            worker.orders.send(Order::Listen(sockets)).map_err(|_| io::Error::other("a worker is gone"))?;
+        }
+        self.listeners.push((configured, address));
+        Ok(())
+    }
+
+    /// Opens what is wanted and not there yet. On trouble, what was opened is closed again.
+    fn open_new(&mut self, wanted: &HashSet<SocketAddr>) -> Result<(), String> {
+        let before: HashSet<SocketAddr> = self.listeners.iter().map(|(configured, _)| *configured).collect();
+        for &address in wanted.difference(&before) {
+            if let Err(error) = self.listen(address) {
+                self.close_others(&before);
+                return Err(listen_problem(address, &error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes all but what is wanted, and waits until what has arrived there is answered.
+    fn close_others(&mut self, wanted: &HashSet<SocketAddr>) {
+        let (kept, closed): (Vec<_>, Vec<_>) =
+            self.listeners.drain(..).partition(|(configured, _)| wanted.contains(configured));
+        self.listeners = kept;
+        let (done, all_done) = mpsc::channel();
+        for (_, address) in closed {
+            for worker in &self.workers {
+                let _ = worker.orders.send(Order::Close { address, done: done.clone() });
+            }
+        }
+        drop(done);
+        // Nothing is ever sent: the wait ends when the last worker has let go of its end.
+        let _ = all_done.recv_timeout(CLOSE_WITHIN);
+    }
+}
+
+/// Probes targets that are off client traffic, on a thread of its own, until the sender given is dropped.
+fn watch_targets(shared: &Arc<Shared>) -> io::Result<mpsc::Sender<()>> {
+    let (alive, ended) = mpsc::channel::<()>();
+    let shared = Arc::clone(shared);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let watch = move || {
+        let end = async {
+            while ended.try_recv() != Err(mpsc::TryRecvError::Disconnected) {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                () = health::run(|| shared.snapshot.load().probes()) => {}
+                () = end => {}
+            }
+        });
+    };
+    std::thread::Builder::new().name("health".to_string()).spawn(watch)?;
+    Ok(alive)
+}
+
+/// Drops what rules that are gone have made, so that it takes no room; gives kept and purged.
+fn purge(old: &Arc<Snapshot>, new: &Arc<Snapshot>) -> (u64, u64) {
+    let old_tags: HashSet<u32> = old.rules.iter().map(|rule| rule.tag).collect();
+    let tags: HashSet<u32> = new.rules.iter().map(|rule| rule.tag).collect();
+    let purged = match old_tags.is_subset(&tags) && Arc::ptr_eq(&old.cache, &new.cache) {
+        true => 0,
+        false => new.cache.remove_where(|entry| !tags.contains(&entry.rule)),
+    };
+    (new.cache.usage().entries, purged)
+}
+
+fn first_fault(fault: &Diagnostic) -> String {
+    format!("{}:{}: {}", fault.file.display(), fault.line, fault.message)
+}
+
+fn tracing_level(level: LogLevel) -> tracing::Level {
+    match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    }
+}
+
+fn listener_reports(addresses: &[SocketAddr]) -> Vec<report::Listener> {
+    let both = |address: &SocketAddr| {
+        counts::TRANSPORTS
+            .map(|(_, word)| report::Listener { address: *address, transport: word.to_string() })
+    };
+    addresses.iter().flat_map(both).collect()
+}
+
+fn zone_reports(snapshot: &Snapshot) -> Vec<report::ZoneStatus> {
+    let zone = |zone: &Arc<crate::zone::Zone>| report::ZoneStatus {
+        name: zone.name().to_string(),
+        serial: zone.serial(),
+        records: zone.records() as u64,
+    };
+    snapshot.zones.iter().map(zone).collect()
+}
+
+fn endpoint_report(endpoint: &Endpoint) -> report::EndpointStatus {
+    report::EndpointStatus {
+        name: endpoint.name.clone(),
+        targets: endpoint.targets.iter().map(target_report).collect(),
+    }
+}
+
+fn target_report(member: &Member) -> report::TargetStatus {
+    let target = &member.target;
+    report::TargetStatus {
+        address: target.address,
+        az: target.az.clone(),
+        state: state_report(target.state()),
+        since_secs: target.since().as_secs(),
+        outstanding: target.outstanding().into(),
+        rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
+        queries: target.queries.load(Relaxed),
+        timeouts: target.timeouts.load(Relaxed),
+        errors: target.errors.load(Relaxed),
+        last_failure: target.last_failure(),
+    }
+}
+
+pub fn state_report(state: State) -> report::TargetState {
+    match state {
+        State::Healthy => report::TargetState::Healthy,
+        State::Suspect => report::TargetState::Suspect,
+        State::Down => report::TargetState::Down,
+    }
+}
+
+fn transport_counts(workers: &[Arc<WorkerCounts>]) -> Vec<report::TransportCount> {
+    let queries = counts::queries(workers);
+    let count = |(_, word): (Transport, &str)| report::TransportCount {
+        transport: word.to_string(),
+        count: queries.iter().filter(|query| query.transport == word).map(|query| query.count).sum(),
+    };
+    counts::TRANSPORTS.into_iter().map(count).collect()
+}
+
+fn exchange_samples(registry: &Registry) -> Vec<report::ExchangeSample> {
+    let sample = |((rule, endpoint, target), counts): ((String, String, SocketAddr), Arc<_>)| {
+        let counts: Arc<crate::forward::stats::Exchanges> = counts;
+        report::ExchangeSample {
+            rule,
+            endpoint,
+            target,
+            queries: counts.queries.load(Relaxed),
+            timeouts: counts.timeouts.load(Relaxed),
+            errors: counts.errors.load(Relaxed),
+            latency: report::Latency {
+                counts: std::array::from_fn(|bucket| counts.latency[bucket].load(Relaxed)),
+                sum_secs: counts.latency_sum_us.load(Relaxed) as f64 / 1e6,
+            },
+        }
+    };
+    registry.all().into_iter().map(sample).collect()
+}
+
+fn target_samples(snapshot: &Snapshot) -> Vec<report::TargetSample> {
+    let sample = |endpoint: &Arc<Endpoint>, member: &Member| report::TargetSample {
+        endpoint: endpoint.name.clone(),
+        target: member.target.address,
+        az: member.target.az.clone(),
+        state: state_report(member.target.state()),
+        outstanding: member.target.outstanding().into(),
+        rtt_secs: member.target.round_trip().map(|round_trip| round_trip.as_secs_f64()),
+    };
+    let of = |endpoint| move |member| sample(endpoint, member);
+    snapshot.endpoints.iter().flat_map(|endpoint| endpoint.targets.iter().map(of(endpoint))).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the files say, without serving them.
+pub fn check(path: &Path) -> report::Check {
+    let Built { snapshot, diagnostics } = Snapshot::build(path, None, &Arc::default());
+    let facts = snapshot.as_ref().map(facts);
+    let files = snapshot.map(|snapshot| snapshot.config.files).unwrap_or_default();
+    report::Check { files, diagnostics, facts }
+}
+
+fn facts(snapshot: &Snapshot) -> report::Facts {
+    let mut facts = report::Facts {
+        hash: snapshot.config.hash.clone(),
+        listeners: snapshot.config.server.listen.clone(),
+        zones: zone_reports(snapshot),
+        rules: snapshot.rules.len() as u64,
+        endpoints: snapshot.endpoints.len() as u64,
+        targets: snapshot.endpoints.iter().map(|endpoint| endpoint.targets.len() as u64).sum(),
+        builtin_overridden: Vec::new(),
+        builtin: Vec::new(),
+    };
+    for builtin in builtins() {
+        let name = builtin.zone.name();
+        let decision = snapshot.policy.decide(
+            name.as_wire(),
+            crate::wire::rdata::rtype::SOA,
+            crate::wire::rdata::class::IN,
+        );
+        match decision.action {
+            Action::Builtin(_) => facts.builtin.push(name.to_string()),
+            action => {
+                let by = explain::what(snapshot, action);
+                facts.builtin_overridden.push(report::BuiltinOverride { domain: name.to_string(), by });
+            }
+        }
+    }
+    facts
+}
+
+/// The files' answer to a question, without a server's state; or their faults.
+pub fn explain_offline(
+    path: &Path,
+    name: &Name,
+    rtype: u16,
+    client: IpAddr,
+) -> Result<report::Explanation, Vec<Diagnostic>> {
+    let Built { snapshot, diagnostics } = Snapshot::build(path, None, &Arc::default());
+    let snapshot = snapshot.ok_or(diagnostics)?;
+    Ok(explain::explain(&snapshot, name, rtype, client, explain::Knows::FilesOnly))
+}

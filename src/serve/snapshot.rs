@@ -1,0 +1,261 @@
+//! The whole configuration, resolved, checked and immutable: what workers read, swapped as one `Arc` by a
+//! reload. Building one reads files and keeps from the one before what has not changed; it opens no socket.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::time::SystemTime;
+
+use super::counts::Decisions;
+use super::limits_of;
+use crate::cache::Cache;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::{self, Config};
+use crate::forward::health::Probe;
+use crate::forward::pick::{Endpoint, Member};
+use crate::forward::stats::{Exchanges, Registry};
+use crate::forward::target::Target;
+use crate::policy::access::AccessList;
+use crate::policy::{Action, Policy, RuleAction, builtin};
+use crate::wire::answer::TtlLimits;
+use crate::wire::name::Name;
+use crate::zone::Zone;
+
+pub struct Snapshot {
+    pub config: Config,
+    pub policy: Policy,
+    pub access: AccessList,
+    pub zones: Vec<Arc<Zone>>,
+    pub endpoints: Vec<Arc<Endpoint>>,
+    pub rules: Vec<Rule>,
+    pub cache: Arc<Cache>,
+    pub ttls: TtlLimits,
+    pub max_udp_size: usize,
+    pub decisions: Arc<Decisions>,
+    pub loaded_at: SystemTime,
+    registry: Arc<Registry>,
+}
+
+/// A rule as workers need it.
+pub struct Rule {
+    /// Marks the answers that it made. The same over reloads while the rule means the same.
+    pub tag: u32,
+    /// Index of the endpoint that it asks.
+    pub endpoint: u32,
+    pub follow_cname: bool,
+    /// Numbers for each target of the endpoint; there once the rule has missed.
+    stats: OnceLock<Box<[Arc<Exchanges>]>>,
+}
+
+/// What building gives beside the snapshot.
+pub struct Built {
+    /// None exactly if there is an error among the diagnostics.
+    pub snapshot: Option<Snapshot>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A built-in name with its zone.
+pub struct BuiltinZone {
+    pub zone: Zone,
+    pub source: &'static str,
+}
+
+/// Made once: built-in names don't depend on a configuration.
+static BUILTINS: LazyLock<Vec<BuiltinZone>> = LazyLock::new(|| {
+    let zone_of = |(domain, content, source): (String, builtin::Content, &'static str)| {
+        let name = Name::parse(&domain).expect("built-in names are sound");
+        let loaded = Zone::parse(&name, builtin::master_file(content), Path::new("built-in"));
+        BuiltinZone { zone: loaded.zone.expect("built-in zones are sound"), source }
+    };
+    builtin::all().map(zone_of).collect()
+});
+
+pub fn builtins() -> &'static [BuiltinZone] {
+    &BUILTINS
+}
+
+static NEXT_TAG: AtomicU32 = AtomicU32::new(1);
+
+impl Snapshot {
+    /// Reads `path` and all that it names. `before` gives what is kept: targets, zones, cache, tags.
+    pub fn build(path: &Path, before: Option<&Snapshot>, registry: &Arc<Registry>) -> Built {
+        let loaded = config::load(path);
+        let mut diagnostics = loaded.diagnostics;
+        let Some(config) = loaded.config else { return Built { snapshot: None, diagnostics } };
+        let zones = load_zones(&config, before, &mut diagnostics);
+        let errors = config::diagnostic::count(&diagnostics).errors;
+        let snapshot = (errors == 0).then(|| Snapshot::assemble(config, zones, before, registry));
+        Built { snapshot, diagnostics }
+    }
+
+    fn assemble(
+        config: Config,
+        zones: Vec<Arc<Zone>>,
+        before: Option<&Snapshot>,
+        registry: &Arc<Registry>,
+    ) -> Snapshot {
+        let endpoints = endpoints(&config, before);
+        let rules = rules(&config, &endpoints, before);
+        let actions = config.rules.iter().map(|rule| (&rule.domain, policy_action(rule.action)));
+        let policy = Policy::new(
+            config.zones.iter().map(|zone| &zone.name),
+            actions,
+            builtins().iter().map(|b| b.zone.name()),
+        );
+        let kept = before.filter(|before| before.config.cache.size_bytes == config.cache.size_bytes);
+        Snapshot {
+            access: AccessList::new(&config.server.allow),
+            cache: kept.map_or_else(
+                || Arc::new(Cache::new(config.cache.size_bytes)),
+                |kept| Arc::clone(&kept.cache),
+            ),
+            ttls: limits_of(&config.cache),
+            max_udp_size: usize::from(config.server.max_udp_size),
+            decisions: Decisions::new(&config, before.map(|before| &before.decisions)),
+            loaded_at: SystemTime::now(),
+            registry: Arc::clone(registry),
+            config,
+            policy,
+            zones,
+            endpoints,
+            rules,
+        }
+    }
+
+    /// The zone behind an action, if it is one that zones answer.
+    pub fn zone_of(&self, action: Action) -> Option<&Zone> {
+        match action {
+            Action::Zone(index) => self.zones.get(index as usize).map(Arc::as_ref),
+            Action::Builtin(index) => builtins().get(index as usize).map(|builtin| &builtin.zone),
+            _ => None,
+        }
+    }
+
+    /// The rule behind an action, if it is one that targets answer.
+    pub fn rule_of(&self, action: Action) -> Option<&Rule> {
+        match action {
+            Action::Forward { rule } | Action::System { rule } => self.rules.get(rule as usize),
+            _ => None,
+        }
+    }
+
+    pub fn endpoint_of(&self, rule: &Rule) -> &Arc<Endpoint> {
+        &self.endpoints[rule.endpoint as usize]
+    }
+
+    /// A rule's numbers, one for each target of its endpoint.
+    pub fn stats_of(&self, index: u32) -> &[Arc<Exchanges>] {
+        let rule = &self.rules[index as usize];
+        rule.stats.get_or_init(|| {
+            let domain = self.config.rules[index as usize].domain.to_string();
+            let endpoint = self.endpoint_of(rule);
+            let series = |member: &Member| (domain.clone(), endpoint.name.clone(), member.target.address);
+            endpoint.targets.iter().map(|member| self.registry.series(series(member))).collect()
+        })
+    }
+
+    /// What probes ask each target: the first domain whose rule uses it.
+    pub fn probes(&self) -> Vec<Probe> {
+        let mut probes = Vec::new();
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            let uses = |rule: &(usize, &Rule)| rule.1.endpoint as usize == index;
+            let first = self.rules.iter().enumerate().find(uses);
+            let domain = first.map_or_else(Name::root, |(rule, _)| self.config.rules[rule].domain.clone());
+            for member in &endpoint.targets {
+                probes.push(Probe { target: Arc::clone(&member.target), domain: domain.clone() });
+            }
+        }
+        probes
+    }
+}
+
+fn policy_action(action: config::RuleAction) -> RuleAction {
+    match action {
+        config::RuleAction::Forward { .. } => RuleAction::Forward,
+        config::RuleAction::System => RuleAction::System,
+    }
+}
+
+/// Loads all zone files; one whose content is as before is the one before.
+fn load_zones(
+    config: &Config,
+    before: Option<&Snapshot>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Arc<Zone>> {
+    let old: HashMap<&Name, &Arc<Zone>> =
+        before.iter().flat_map(|before| &before.zones).map(|zone| (zone.name(), zone)).collect();
+    let mut zones = Vec::new();
+    for wanted in &config.zones {
+        let loaded = Zone::load(&wanted.name, &wanted.file);
+        diagnostics.extend(loaded.diagnostics);
+        let Some(zone) = loaded.zone else { continue };
+        match old.get(&wanted.name).filter(|old| old.digest() == zone.digest()) {
+            Some(same) => zones.push(Arc::clone(same)),
+            None => zones.push(Arc::new(zone)),
+        }
+    }
+    zones
+}
+
+/// Endpoints with their targets; a target that was in the endpoint of this name before is the same, with all
+/// that was learned about it.
+fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
+    let mut known: HashMap<(&str, SocketAddr), &Arc<Target>> = HashMap::new();
+    for endpoint in before.iter().flat_map(|before| &before.endpoints) {
+        for member in &endpoint.targets {
+            known.insert((&endpoint.name, member.target.address), &member.target);
+        }
+    }
+    let az = config.server.az.as_deref();
+    let endpoint = |wanted: &config::Endpoint| {
+        let member = |target: &config::Target| {
+            let old = known.get(&(wanted.name.as_str(), target.address)).filter(|old| old.az == target.az);
+            let new = || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name));
+            Member {
+                target: old.map_or_else(new, |old| Arc::clone(old)),
+                near: az.is_none() || target.az.is_none() || target.az.as_deref() == az,
+            }
+        };
+        let targets = wanted.targets.iter().map(member).collect();
+        Arc::new(Endpoint { name: wanted.name.clone(), targets, client_subnet: wanted.client_subnet })
+    };
+    config.endpoints.iter().map(endpoint).collect()
+}
+
+/// Rules with the endpoint that each asks, and their tags.
+fn rules(config: &Config, endpoints: &[Arc<Endpoint>], before: Option<&Snapshot>) -> Vec<Rule> {
+    let old: HashMap<&Name, (config::RuleAction, &Rule)> = before
+        .iter()
+        .flat_map(|before| before.config.rules.iter().zip(&before.rules))
+        .map(|(written, rule)| (&written.domain, (written.action, rule)))
+        .collect();
+    let rule = |written: &config::Rule| {
+        let endpoint = match written.action {
+            config::RuleAction::Forward { endpoint } => endpoint,
+            config::RuleAction::System => config.server.system.expect("the check sees to a system endpoint"),
+        };
+        let same = old.get(&written.domain).filter(|(action, rule)| {
+            let old_endpoint = before.map(|before| before.endpoint_of(rule));
+            policy_action(*action) == policy_action(written.action)
+                && old_endpoint.is_some_and(|old| says_the_same(old, &endpoints[endpoint]))
+        });
+        Rule {
+            tag: same.map_or_else(|| NEXT_TAG.fetch_add(1, Relaxed), |(_, rule)| rule.tag),
+            endpoint: u32::try_from(endpoint).expect("endpoints are counted in thousands"),
+            follow_cname: written.follow_cname,
+            stats: OnceLock::new(),
+        }
+    };
+    config.rules.iter().map(rule).collect()
+}
+
+/// Whether answers of the one endpoint still hold for the other. One target in common is enough: whoever adds
+/// or takes away an address, perhaps amid an outage, wants to keep what is cached. With none in common it is
+/// another service.
+fn says_the_same(old: &Endpoint, new: &Endpoint) -> bool {
+    let shared =
+        |member: &Member| new.targets.iter().any(|other| other.target.address == member.target.address);
+    old.client_subnet == new.client_subnet && old.targets.iter().any(shared)
+}

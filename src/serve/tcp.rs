@@ -1,0 +1,214 @@
+//! Clients over TCP (RFC 7766): questions pipelined, answers as they come, in any order. Slow, silent and
+//! half-open clients cost a seat for a bounded time and nothing else.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::counts::{Loss, Transport};
+use super::worker::{Connections, Seat, Stop, Worker};
+use super::{Client, Step, miss, turn};
+use crate::limits::{MESSAGE, TCP_UNSENT, TCP_WAITING_PER_CONNECTION};
+use crate::wire::header::u16_at;
+
+/// After a failed accept, mostly for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Octets read at a time.
+const READ: usize = 16 * 1024;
+
+/// Accepts connections until told to stop. Those that are open then go on until their questions are answered.
+pub async fn accept(listener: TcpListener, worker: Rc<Worker>, stop: Stop) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.stopped() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => match Connections::admit(&worker.shared, peer.ip()) {
+                Some(seat) => {
+                    tokio::task::spawn_local(serve(stream, peer, Rc::clone(&worker), seat, stop.clone()));
+                }
+                None => worker.counts.lost(Loss::Connections, 1),
+            },
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// What a connection's reader, its writer and its waiting questions share.
+struct Connection {
+    worker: Rc<Worker>,
+    client: Client,
+    unsent: RefCell<Vec<u8>>,
+    /// Something to send, or the end.
+    wake: Notify,
+    /// Room for questions or answers again, or nothing left to wait for.
+    room: Notify,
+    waiting: Cell<usize>,
+    writing: Cell<bool>,
+    broken: Cell<bool>,
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, seat: Seat, stop: Stop) {
+    // Answers are small and waited for.
+    let _ = stream.set_nodelay(true);
+    let (read, write) = stream.into_split();
+    let client = Client { address: peer, transport: Transport::Tcp };
+    let connection = Rc::new(Connection {
+        worker,
+        client,
+        unsent: RefCell::default(),
+        wake: Notify::new(),
+        room: Notify::new(),
+        waiting: Cell::new(0),
+        writing: Cell::new(false),
+        broken: Cell::new(false),
+    });
+    let idle = connection.idle_timeout();
+    let writer = tokio::task::spawn_local(send(Rc::clone(&connection), write, idle));
+    tokio::select! {
+        () = stop.stopped() => {}
+        _ = Rc::clone(&connection).receive(read, idle) => {}
+    }
+    connection.finish_up().await;
+    writer.abort();
+    drop(seat);
+}
+
+impl Connection {
+    fn idle_timeout(&self) -> Duration {
+        self.worker.shared.snapshot.load().config.server.tcp_idle_timeout
+    }
+
+    /// Reads questions until the client ends, breaks the protocol, or keeps a message or the next one waiting
+    /// for longer than the idle timeout.
+    async fn receive(self: Rc<Self>, mut read: OwnedReadHalf, idle: Duration) -> io::Result<()> {
+        let mut buffer = Vec::new();
+        let mut patience = Instant::now() + idle;
+        loop {
+            self.wait_for_room().await;
+            buffer.reserve(READ);
+            let taken = match timeout_at(patience, read.read_buf(&mut buffer)).await {
+                Ok(taken) => taken?,
+                // Its own questions keep it open: they are answered within their deadline.
+                Err(_) if self.waiting.get() > 0 => {
+                    patience = Instant::now() + idle;
+                    continue;
+                }
+                Err(_) => return Ok(()),
+            };
+            if taken == 0 || self.broken.get() {
+                return Ok(());
+            }
+            let used = self.take_messages(&buffer)?;
+            if used > 0 {
+                buffer.drain(..used);
+                patience = Instant::now() + idle;
+            }
+        }
+    }
+
+    /// Answers all whole messages in the buffer; gives how many octets they took.
+    fn take_messages(self: &Rc<Self>, buffer: &[u8]) -> io::Result<usize> {
+        let snapshot = self.worker.shared.snapshot.load_full();
+        let now = snapshot.cache.now();
+        let mut used = 0;
+        while let Some(rest) = buffer.get(used + 2..) {
+            let Some(message) = rest.get(..usize::from(u16_at(buffer, used))) else { break };
+            used += 2 + message.len();
+            let step = self.answer(|out| turn(&self.worker, &snapshot, message, &self.client, now, out));
+            match step {
+                // What is no query over TCP is no DNS client either.
+                Step::Silence => return Err(io::ErrorKind::InvalidData.into()),
+                Step::Reply(_) => {}
+                Step::Later => {
+                    let (this, snapshot, packet) = (Rc::clone(self), snapshot.clone(), message.to_vec());
+                    self.waiting.set(self.waiting.get() + 1);
+                    tokio::task::spawn_local(async move {
+                        let reply = miss::finish(&this.worker, &snapshot, &packet, &this.client).await;
+                        this.push(&reply);
+                        this.waiting.set(this.waiting.get() - 1);
+                        this.room.notify_one();
+                    });
+                }
+            }
+        }
+        if !self.unsent.borrow().is_empty() {
+            self.wake.notify_one();
+        }
+        Ok(used)
+    }
+
+    /// Lets `write` put a message behind what is unsent, with its length in front.
+    fn answer(&self, write: impl FnOnce(&mut [u8]) -> Step) -> Step {
+        let mut unsent = self.unsent.borrow_mut();
+        let start = unsent.len();
+        unsent.resize(start + 2 + MESSAGE, 0);
+        let step = write(&mut unsent[start + 2..]);
+        match step {
+            Step::Reply(len) => {
+                unsent[start..start + 2].copy_from_slice(&(len as u16).to_be_bytes());
+                unsent.truncate(start + 2 + len);
+            }
+            _ => unsent.truncate(start),
+        }
+        step
+    }
+
+    fn push(&self, reply: &[u8]) {
+        let mut unsent = self.unsent.borrow_mut();
+        unsent.extend_from_slice(&(reply.len() as u16).to_be_bytes());
+        unsent.extend_from_slice(reply);
+        self.wake.notify_one();
+    }
+
+    /// A client with too many questions open, or too many answers unread, is not read from.
+    async fn wait_for_room(&self) {
+        while !self.broken.get()
+            && (self.waiting.get() >= TCP_WAITING_PER_CONNECTION || self.unsent.borrow().len() >= TCP_UNSENT)
+        {
+            self.room.notified().await;
+        }
+    }
+
+    /// Waits until all questions are answered and the answers sent, or can't be.
+    async fn finish_up(&self) {
+        let done = || {
+            self.broken.get()
+                || (self.waiting.get() == 0 && !self.writing.get() && self.unsent.borrow().is_empty())
+        };
+        while !done() {
+            self.wake.notify_one();
+            self.room.notified().await;
+        }
+    }
+}
+
+/// Sends answers as they come, several in one write. A client that takes none for the idle timeout is gone.
+async fn send(connection: Rc<Connection>, mut write: OwnedWriteHalf, idle: Duration) {
+    loop {
+        connection.wake.notified().await;
+        let unsent = std::mem::take(&mut *connection.unsent.borrow_mut());
+        if !unsent.is_empty() {
+            connection.writing.set(true);
+            let written = timeout(idle, write.write_all(&unsent)).await;
+            connection.writing.set(false);
+            if !matches!(written, Ok(Ok(()))) {
+                connection.broken.set(true);
+            }
+        }
+        connection.room.notify_one();
+        if connection.broken.get() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Records from a scanned message into another one: names are expanded and compressed anew.
+
+use super::answer::AnswerRef;
+use super::header::u16_at;
+use super::name::MAX_NAME;
+use super::rdata::{self, Field};
+use super::reply::{Record, expand, records};
+use super::write::{Full, Section, Writer};
+
+/// Copies the records of `sections` (the first so many: answer, authority, additional) with their TTLs aged by
+/// `age` seconds.
+pub fn copy_sections(
+    writer: &mut Writer<'_>,
+    answer: &AnswerRef<'_>,
+    sections: usize,
+    age: u32,
+) -> Result<(), Full> {
+    let message = answer.message;
+    let mut at = answer.records_at();
+    let all = [Section::Answer, Section::Authority, Section::Additional];
+    for (index, section) in all.into_iter().enumerate().take(sections) {
+        let count = usize::from(u16_at(message, 6 + 2 * index));
+        for record in records(message, at, count) {
+            at = record.rdata_end;
+            copy(writer, message, &record, section, age)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(
+    writer: &mut Writer<'_>,
+    message: &[u8],
+    record: &Record,
+    section: Section,
+    age: u32,
+) -> Result<(), Full> {
+    let mut owner = [0; MAX_NAME];
+    let owner_len = expand(message, record.owner_at, &mut owner);
+    let rdata = expand_rdata(message, record);
+    let ttl = record.ttl.saturating_sub(age);
+    writer.record(section, &owner[..owner_len], record.rtype, record.rclass, ttl, &rdata)
+}
+
+/// A record's data with its names uncompressed.
+fn expand_rdata(message: &[u8], record: &Record) -> Vec<u8> {
+    let mut rdata = Vec::with_capacity(record.rdata_end - record.rdata_at);
+    let mut at = record.rdata_at;
+    for field in rdata::layout(record.rtype, record.rclass) {
+        match field {
+            Field::Name | Field::PlainName => {
+                let mut name = [0; MAX_NAME];
+                let len = expand(message, at, &mut name);
+                rdata.extend_from_slice(&name[..len]);
+                at = skip_name(message, at);
+            }
+            _ => {
+                let rest = &message[at..record.rdata_end];
+                let len = rdata::field_len(*field, rest).unwrap_or(rest.len());
+                rdata.extend_from_slice(&rest[..len]);
+                at += len;
+            }
+        }
+    }
+    rdata
+}
+
+fn skip_name(message: &[u8], mut at: usize) -> usize {
+    loop {
+        match message[at] {
+            0 => return at + 1,
+            0xc0.. => return at + 2,
+            len => at += 1 + usize::from(len),
+        }
+    }
+}

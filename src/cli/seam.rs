@@ -15,6 +15,8 @@ use crate::wire::name::Name;
 pub struct Server {
     pub core: Arc<dyn Core>,
     pub drain: Drain,
+    /// What is legal but surprising in its files.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Starts the server of these files, and shows their warnings. None when they have faults, which then have

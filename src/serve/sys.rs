@@ -74,8 +74,9 @@ impl Batch {
                 ptr::null_mut(),
             )
         };
-        self.filled = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        Ok(self.filled)
+        // What came in waits for nobody to send it: the next `push` starts from the first place.
+        self.filled = 0;
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 
     /// A received datagram; none if it was longer than we take.

@@ -4,6 +4,7 @@ mod answers;
 mod checkzone;
 mod faults;
 mod model;
+mod nsd;
 mod rdata;
 
 use std::path::Path;

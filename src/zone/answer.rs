@@ -21,9 +21,16 @@ mod rcode {
 
 pub fn answer(zone: &Zone, qname: &[u8], qtype: u16, dnssec_ok: bool, writer: &mut Writer<'_>) -> Outcome {
     debug_assert!(name::is_within(qname, zone.name.as_wire()), "the caller picks the zone by the name");
-    let used = Used::default();
-    let mut reply =
-        Reply { zone, store: &zone.store, writer, dnssec_ok, truncated: false, used, leaves: None };
+    let mut reply = Reply {
+        zone,
+        store: &zone.store,
+        writer,
+        dnssec_ok,
+        truncated: false,
+        used: Used::default(),
+        leaves: None,
+        dnames: [u32::MAX; MAX_LINKS],
+    };
     let kind = reply.follow(qname, qtype);
     let Reply { truncated, used, leaves, .. } = reply;
     // Below a cut the zone has no authority; but a CNAME that led there is its own.
@@ -149,6 +156,8 @@ struct Reply<'z, 'w, 'b> {
     truncated: bool,
     used: Used,
     leaves: Option<Name>,
+    /// The nodes of DNAMEs that are in the answer already: a name may meet one twice.
+    dnames: [u32; MAX_LINKS],
 }
 
 #[expect(clippy::large_enum_variant, reason = "a box would allocate, and there is one at a time")]
@@ -304,9 +313,10 @@ impl<'z> Reply<'z, '_, '_> {
         let store = self.store;
         let owner = store.names.name(node);
         let set = store.set(node, rtype::DNAME).expect("the node's flag says that it has a DNAME");
-        if !self.answer_set(node, owner, set) {
+        if !self.dnames.contains(&node) && !self.answer_set(node, owner, set) {
             return Done(OutcomeKind::Answer);
         }
+        self.dnames[links] = node;
         let target = store.rdata(set).next().expect("an RRset has at least one record");
         let Some(made) = NameBuffer::joined(&name[..name.len() - owner.len()], target) else {
             return Done(OutcomeKind::NameTooLong);

@@ -10,3 +10,6 @@ pub mod query;
 pub mod rdata;
 pub mod reply;
 pub mod write;
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,11 @@ pub mod rtype {
     pub const DS: u16 = 43;
     pub const RRSIG: u16 = 46;
     pub const NSEC: u16 = 47;
+    pub const TALINK: u16 = 58;
+    pub const SVCB: u16 = 64;
+    pub const HTTPS: u16 = 65;
     pub const SPF: u16 = 99;
+    pub const LP: u16 = 107;
     pub const TKEY: u16 = 249;
     pub const TSIG: u16 = 250;
     pub const IXFR: u16 = 251;
@@ -82,8 +86,9 @@ pub fn layout(rtype: u16, rclass: u16) -> &'static [Field] {
         rtype::TXT | rtype::SPF => &[Texts],
         rtype::HINFO => &[Text, Text],
         rtype::DNAME => &[PlainName],
-        rtype::RP => &[PlainName, PlainName],
-        rtype::AFSDB | rtype::KX => &[Octets(2), PlainName],
+        rtype::RP | rtype::TALINK => &[PlainName, PlainName],
+        rtype::SVCB | rtype::HTTPS => &[Octets(2), PlainName, Rest],
+        rtype::AFSDB | rtype::KX | rtype::LP => &[Octets(2), PlainName],
         rtype::PX => &[Octets(2), PlainName, PlainName],
         rtype::SRV => &[Octets(6), PlainName],
         rtype::NAPTR => &[Octets(4), Text, Text, Text, PlainName],

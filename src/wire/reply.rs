@@ -7,6 +7,8 @@ use super::name::{MAX_LABEL, MAX_NAME};
 use super::rdata::{self, Field, class, rtype};
 use super::write::Section;
 
+/// A pointer has 14 bits (RFC 1035 section 4.1.4).
+const MAX_POINTER: usize = 0x3fff;
 /// Links of a CNAME chain that we look along inside one reply.
 const MAX_CHAIN: usize = 16;
 
@@ -70,11 +72,39 @@ pub struct Reply {
     pub cname_tail: Option<u16>,
     /// Pointers (their offsets) behind an OPT to places behind it; they move when the OPT is taken out.
     pub pointers_past_opt: Vec<u16>,
+    /// Where labels begin that a pointer may lead to: one bit for each octet that a pointer can reach.
+    labels: Vec<u64>,
 }
 
 impl Reply {
     pub fn is_truncated(&self) -> bool {
         self.bits & bit::TC != 0
+    }
+
+    /// Empty, but with the lists' memory kept for the next reply.
+    fn reset(&mut self, message_len: usize) {
+        let Reply { mut ttls, mut pointers_past_opt, mut labels, .. } = std::mem::take(self);
+        ttls.clear();
+        pointers_past_opt.clear();
+        labels.clear();
+        labels.resize(message_len.min(MAX_POINTER + 1).div_ceil(64), 0);
+        *self = Reply { ttls, pointers_past_opt, labels, ..Reply::default() };
+    }
+
+    fn mark_label(&mut self, at: usize) {
+        if let Some(word) = self.labels.get_mut(at / 64) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    fn unmark_label(&mut self, at: usize) {
+        if let Some(word) = self.labels.get_mut(at / 64) {
+            *word &= !(1 << (at % 64));
+        }
+    }
+
+    fn is_label(&self, at: usize) -> bool {
+        self.labels.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
     }
 
     /// NXDOMAIN, or NOERROR without what was asked for.
@@ -87,16 +117,13 @@ impl Reply {
 /// Scans `message` as the reply to `question` (name in lower case, type, class). The ID is the caller's to
 /// match. `reply`'s lists are reused; its other contents are replaced.
 pub fn scan(message: &[u8], question: &[u8], reply: &mut Reply) -> Result<(), Fault> {
-    let (mut ttls, mut pointers) =
-        (std::mem::take(&mut reply.ttls), std::mem::take(&mut reply.pointers_past_opt));
-    ttls.clear();
-    pointers.clear();
-    *reply = Reply { ttls, pointers_past_opt: pointers, ..Reply::default() };
+    reply.reset(message.len());
     check_header(message, question)?;
     reply.bits = u16_at(message, 2);
     reply.rcode = reply.bits & bit::RCODE;
     reply.answers = u16_at(message, 6);
     let mut walk = Walk { message, at: HEADER + question.len(), reply };
+    walk.name(HEADER)?;
     walk.reply.records_at = walk.at;
     let cnames = walk.section(Section::Answer, u16_at(message, 6))?;
     walk.section(Section::Authority, u16_at(message, 8))?;
@@ -159,6 +186,8 @@ impl Walk<'_> {
         }
         self.at = rdata_end;
         if kind == rtype::OPT {
+            // Its owner goes when it goes.
+            self.reply.unmark_label(start);
             self.opt(place, start, fixed_at, rdata_end)?;
             return Ok(kind);
         }
@@ -210,33 +239,34 @@ impl Walk<'_> {
         if at == end { Ok(()) } else { Err(Fault::BadRdata) }
     }
 
-    /// Checks the name at `start` and gives the octet behind it. Pointers must lead backwards, so a walk along
-    /// them ends; 255 octets bound it once more.
+    /// Checks the name at `start` and gives the octet behind it.
+    ///
+    /// A pointer must lead to "a prior occurrence" of a name (RFC 1035 section 4.1.4): to where a label of one
+    /// began that was read before. That makes every walk end, and keeps pointers out of TTLs and the OPT, which
+    /// change on the way to a client.
     fn name(&mut self, start: usize) -> Result<usize, Fault> {
         let mut at = start;
         let mut end = None;
         let mut octets = 0;
-        let mut floor = start;
         loop {
             let len = usize::from(*self.message.get(at).ok_or(Fault::BadName)?);
             if len >= 0xc0 {
                 let low = *self.message.get(at + 1).ok_or(Fault::BadName)?;
                 let target = (len & 0x3f) << 8 | usize::from(low);
-                if target >= floor || target < HEADER {
+                if target >= at || !self.reply.is_label(target) {
                     return Err(Fault::BadName);
                 }
                 self.note_pointer(at, target);
                 end.get_or_insert(at + 2);
-                floor = target;
                 at = target;
                 continue;
             }
-            if len > MAX_LABEL {
+            octets += 1 + len;
+            if len > MAX_LABEL || octets > MAX_NAME {
                 return Err(Fault::BadName);
             }
-            octets += 1 + len;
-            if octets > MAX_NAME {
-                return Err(Fault::BadName);
+            if end.is_none() {
+                self.reply.mark_label(at);
             }
             at += 1 + len;
             if len == 0 {

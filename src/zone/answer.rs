@@ -21,9 +21,16 @@ mod rcode {
 
 pub fn answer(zone: &Zone, qname: &[u8], qtype: u16, dnssec_ok: bool, writer: &mut Writer<'_>) -> Outcome {
     debug_assert!(name::is_within(qname, zone.name.as_wire()), "the caller picks the zone by the name");
-    let used = Used::default();
-    let mut reply =
-        Reply { zone, store: &zone.store, writer, dnssec_ok, truncated: false, used, leaves: None };
+    let mut reply = Reply {
+        zone,
+        store: &zone.store,
+        writer,
+        dnssec_ok,
+        truncated: false,
+        used: Used::default(),
+        leaves: None,
+        dnames: [u32::MAX; MAX_LINKS],
+    };
     let kind = reply.follow(qname, qtype);
     let Reply { truncated, used, leaves, .. } = reply;
     // Below a cut the zone has no authority; but a CNAME that led there is its own.
@@ -149,8 +156,11 @@ struct Reply<'z, 'w, 'b> {
     truncated: bool,
     used: Used,
     leaves: Option<Name>,
+    /// The nodes of DNAMEs that are in the answer already: a name may meet one twice.
+    dnames: [u32; MAX_LINKS],
 }
 
+#[expect(clippy::large_enum_variant, reason = "a box would allocate, and there is one at a time")]
 enum Step<'z> {
     Done(OutcomeKind),
     /// Go on with the target of a CNAME.
@@ -197,7 +207,7 @@ impl<'z> Reply<'z, '_, '_> {
                 self.at_node(node, name, qtype, links)
             }
             Location::Cut(node) => self.referral(node, name),
-            Location::Dname(node) => self.substitute(node, name, links),
+            Location::Dname(node) => self.substitute(node, name, qtype, links),
             Location::Missing(encloser) => match self.store.wildcard(encloser) {
                 Some(node) => {
                     self.used.wildcard = true;
@@ -215,9 +225,10 @@ impl<'z> Reply<'z, '_, '_> {
     /// RFC 1034 section 4.3.2 step 3a; `owner` differs from the node's name where a wildcard is expanded.
     fn at_node(&mut self, node: u32, owner: &[u8], qtype: u16, links: usize) -> Step<'z> {
         if matches!(qtype, rtype::ANY | rtype::RRSIG) {
-            return self.many(node, owner, qtype);
-        }
-        if let Some(set) = self.store.set(node, qtype) {
+            if self.many(node, owner, qtype) {
+                return Done(OutcomeKind::Answer);
+            }
+        } else if let Some(set) = self.store.set(node, qtype) {
             if self.answer_set(node, owner, set) {
                 self.add_addresses(&[*set], None);
             }
@@ -236,27 +247,24 @@ impl<'z> Reply<'z, '_, '_> {
         Alias(self.store.rdata(set).next().expect("an RRset has at least one record"))
     }
 
-    /// All RRsets of a node, or all its RRSIGs.
-    fn many(&mut self, node: u32, owner: &[u8], qtype: u16) -> Step<'z> {
+    /// All RRsets of a node, or all its RRSIGs; false if there are none.
+    fn many(&mut self, node: u32, owner: &[u8], qtype: u16) -> bool {
         let store = self.store;
         let sets = store.sets(node);
         let signatures = qtype == rtype::RRSIG || self.dnssec_ok;
         let others = qtype == rtype::ANY;
-        let mut empty = true;
+        let mut any = false;
         for set in sets.iter().filter(|set| if set.rtype == rtype::RRSIG { signatures } else { others }) {
-            empty = false;
+            any = true;
             if !self.put(Section::Answer, owner, set) {
                 self.truncated = true;
-                return Done(OutcomeKind::Answer);
+                return true;
             }
-        }
-        if empty {
-            return self.negative(OutcomeKind::NoData);
         }
         if others {
             self.add_addresses(sets, Some(node));
         }
-        Done(OutcomeKind::Answer)
+        any
     }
 
     /// RFC 2308 section 3: the SOA in the authority section, for as long as the answer may be kept.
@@ -297,7 +305,7 @@ impl<'z> Reply<'z, '_, '_> {
     }
 
     /// RFC 6672 section 3.2: the DNAME, and a CNAME made from it with its TTL (section 3.1).
-    fn substitute(&mut self, node: u32, name: &[u8], links: usize) -> Step<'z> {
+    fn substitute(&mut self, node: u32, name: &[u8], qtype: u16, links: usize) -> Step<'z> {
         if links == MAX_LINKS {
             return Done(OutcomeKind::AliasLoop);
         }
@@ -305,16 +313,18 @@ impl<'z> Reply<'z, '_, '_> {
         let store = self.store;
         let owner = store.names.name(node);
         let set = store.set(node, rtype::DNAME).expect("the node's flag says that it has a DNAME");
-        if !self.answer_set(node, owner, set) {
+        if !self.dnames.contains(&node) && !self.answer_set(node, owner, set) {
             return Done(OutcomeKind::Answer);
         }
+        self.dnames[links] = node;
         let target = store.rdata(set).next().expect("an RRset has at least one record");
         let Some(made) = NameBuffer::joined(&name[..name.len() - owner.len()], target) else {
             return Done(OutcomeKind::NameTooLong);
         };
         let cname = self.writer.record(Section::Answer, name, rtype::CNAME, class::IN, set.ttl, made.wire());
         self.truncated |= cname.is_err();
-        Renamed(made)
+        // The CNAME that was made is what a question for CNAME asks; NSD ends there as well.
+        if qtype == rtype::CNAME { Done(OutcomeKind::Answer) } else { Renamed(made) }
     }
 
     /// An RRset with its signatures in the answer section, or the sign that it does not fit.
@@ -356,6 +366,9 @@ impl<'z> Reply<'z, '_, '_> {
     /// Addresses of the names in an answer, as a courtesy (RFC 1034 section 4.3.2 step 6): those that don't fit
     /// are left out. `answered` is a node whose addresses are in the answer already.
     fn add_addresses(&mut self, sets: &[RrSet], answered: Option<u32>) {
+        if !sets.iter().any(|set| target_offset(set.rtype).is_some()) {
+            return;
+        }
         let mut targets = Targets::default();
         for set in sets {
             let Some(offset) = target_offset(set.rtype) else { continue };

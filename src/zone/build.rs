@@ -25,10 +25,11 @@ pub fn build(name: &Name, mut draft: Draft, report: &mut Report) -> Option<Zone>
     let mut checks = Checks { name, draft: &draft, report };
     checks.apex();
     checks.nodes();
-    checks.targets();
-    if report.has_errors() {
+    if checks.report.has_errors() {
+        // An address may be missing because its own line is at fault: no warnings on top of that.
         return None;
     }
+    checks.targets();
     Some(zone(name, draft))
 }
 

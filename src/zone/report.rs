@@ -160,7 +160,8 @@ fn characters(text: &[u8]) -> usize {
 }
 
 fn shown_line(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
+    // No character has more than four octets.
+    let text = String::from_utf8_lossy(&line[..line.len().min(4 * MAX_LINE_SHOWN)]);
     text.trim_end_matches('\r').chars().take(MAX_LINE_SHOWN).collect()
 }
 

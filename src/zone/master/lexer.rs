@@ -185,7 +185,9 @@ fn line_end(text: &[u8], at: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn entries(text: &str) -> Vec<Result<(bool, Vec<String>), (u32, LexFaultKind)>> {
+    type Read = Result<(bool, Vec<String>), (u32, LexFaultKind)>;
+
+    fn entries(text: &str) -> Vec<Read> {
         let mut lexer = Lexer::new(text.as_bytes());
         let mut tokens = Vec::new();
         let mut found = Vec::new();
@@ -201,7 +203,7 @@ mod tests {
         }
     }
 
-    fn words(blank: bool, list: &[&str]) -> Result<(bool, Vec<String>), (u32, LexFaultKind)> {
+    fn words(blank: bool, list: &[&str]) -> Read {
         Ok((blank, list.iter().map(|&word| word.to_owned()).collect()))
     }
 

@@ -108,8 +108,8 @@ fn generic(rtype: u16, words: &mut Words<'_, '_>, out: &mut Vec<u8>) -> Result<(
 
 fn read(part: Part, words: &mut Words<'_, '_>, out: &mut Vec<u8>) -> Result<(), RdataFault> {
     match part {
-        Part::V4 => address(words, out, "an IPv4 address such as 192.0.2.1", v4),
-        Part::V6 => address(words, out, "an IPv6 address such as 2001:db8::1", v6),
+        Part::V4 => address(words, out, "write an IPv4 address such as 192.0.2.1", v4),
+        Part::V6 => address(words, out, "write an IPv6 address such as 2001:db8::1", v6),
         Part::Name => target(words, out),
         Part::U8 => number(words, 255).map(|value| out.push(value as u8)),
         Part::U16 => number(words, 65_535).map(|value| out.extend((value as u16).to_be_bytes())),
@@ -147,13 +147,13 @@ fn v6(text: &str) -> Option<Vec<u8>> {
 fn address(
     words: &mut Words<'_, '_>,
     out: &mut Vec<u8>,
-    what: &'static str,
+    help: &'static str,
     parse: fn(&str) -> Option<Vec<u8>>,
 ) -> Result<(), RdataFault> {
-    let token = words.want("an address", what)?;
+    let token = words.want("an address", help)?;
     let octets = std::str::from_utf8(token.text).ok().and_then(parse);
     let Some(octets) = octets else {
-        return Err(words.behind(format!("{} is not an address of this type", shown(token)), what));
+        return Err(words.behind(format!("{} is not an address of this type", shown(token)), help));
     };
     out.extend(octets);
     Ok(())

@@ -216,6 +216,7 @@ fn rfc_6672_dname() {
     assert_eq!(ask(&zone, "old.example.", rtype::A).answers().len(), 1, "the owner itself is not renamed");
     assert_eq!(ask(&zone, "old.example.", rtype::DNAME).answers().len(), 1);
     assert_eq!(ask(&zone, "a.b.old.example.", rtype::TXT).answers().len(), 3);
+    assert_eq!(kind(&ask(&zone, "gone.old.example.", rtype::CNAME)), (OutcomeKind::Answer, 0, true, false));
     let away = ask(&zone, "a.b.away.example.", rtype::A);
     assert_eq!(away.outcome.leaves.unwrap().to_string(), "a.b.elsewhere.test");
     let overflow = ask(&zone, &format!("{}.long.example.", "y".repeat(63)), rtype::A);

@@ -4,6 +4,7 @@ mod answers;
 mod checkzone;
 mod faults;
 mod model;
+mod nsd;
 mod rdata;
 
 use std::path::Path;
@@ -110,4 +111,35 @@ fn what_a_zone_tells_about_itself() {
     assert!(loaded.memory_bytes() > 100);
     assert_eq!(loaded.digest(), zone(&format!("; other text, same content\n{text}")).digest());
     assert_ne!(loaded.digest(), zone(&text.replace("192.0.2.1\n", "192.0.2.2\n")).digest());
+}
+
+/// Run by hand for the figures: `cargo test --release --lib zone::tests::a_million -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn a_million_records() {
+    use std::fmt::Write;
+    use std::time::Instant;
+    for count in [10, 100_000, 1_000_000] {
+        let mut text = HEAD.to_owned();
+        for host in 0..count {
+            let _ =
+                writeln!(text, "host-{host:07} A 10.{}.{}.{}", host >> 16 & 255, host >> 8 & 255, host & 255);
+        }
+        let started = Instant::now();
+        let zone = zone(&text);
+        let loaded = started.elapsed();
+        let mut buf = [0; 512];
+        for name in ["host-0000003.example.", "host-x.example.", "a.b.c.example."] {
+            let wire = parse_wire(name.as_bytes()).unwrap();
+            let started = Instant::now();
+            for _ in 0..100_000 {
+                let mut writer = Writer::new(&mut buf, 512);
+                writer.question(&wire, 1, class::IN).unwrap();
+                zone.answer(&wire, 1, false, &mut writer);
+                writer.finish();
+            }
+            println!("{count} records, {name} {} ns", started.elapsed().as_nanos() / 100_000);
+        }
+        println!("{count} records: read in {loaded:?}, {} octets each", zone.memory_bytes() / zone.records());
+    }
 }

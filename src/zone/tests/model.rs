@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::wire::rdata::rtype;
 use crate::zone::OutcomeKind;
+use crate::zone::answer::MAX_LINKS;
 
 /// A record as the model has it: names are lists of labels, the root last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,10 @@ const APEX: &str = "example.";
 
 fn parent(name: &str) -> &str {
     name.split_once('.').map_or("", |(_, rest)| rest)
+}
+
+fn is_in_zone(name: &str) -> bool {
+    format!(".{name}").ends_with(&format!(".{APEX}"))
 }
 
 /// From the name itself up to the apex.
@@ -51,7 +56,8 @@ impl Model<'_> {
         let mut answer = Vec::new();
         let mut name = qname.to_owned();
         let mut seen = Vec::new();
-        loop {
+        'names: loop {
+            let links = seen.len();
             if seen.contains(&name) {
                 return (answer, OutcomeKind::AliasLoop);
             }
@@ -62,6 +68,24 @@ impl Model<'_> {
                 if at_cut && !(ancestor == name && qtype == rtype::DS) {
                     return (answer, OutcomeKind::Delegation);
                 }
+                let Some(target) = self.data(ancestor, rtype::DNAME).pop().filter(|_| ancestor != name)
+                else {
+                    continue;
+                };
+                if links == MAX_LINKS {
+                    return (answer, OutcomeKind::AliasLoop);
+                }
+                let dname = (ancestor.to_owned(), rtype::DNAME, String::new());
+                if !answer.contains(&dname) {
+                    answer.push(dname);
+                }
+                let made = format!("{}{target}", name.strip_suffix(ancestor).unwrap());
+                answer.push((name.clone(), rtype::CNAME, made.clone()));
+                if qtype == rtype::CNAME || !is_in_zone(&made) {
+                    return (answer, OutcomeKind::Answer);
+                }
+                name = made;
+                continue 'names;
             }
             let mut source = name.clone();
             if !self.exists(&name) {
@@ -78,9 +102,10 @@ impl Model<'_> {
             }
             match self.data(&source, rtype::CNAME).pop() {
                 None => return (answer, OutcomeKind::NoData),
+                Some(_) if links == MAX_LINKS => return (answer, OutcomeKind::AliasLoop),
                 Some(target) => {
                     answer.push((name.clone(), rtype::CNAME, target.clone()));
-                    if !format!(".{target}").ends_with(&format!(".{APEX}")) {
+                    if !is_in_zone(&target) {
                         return (answer, OutcomeKind::Answer);
                     }
                     name = target;
@@ -103,32 +128,40 @@ fn fact() -> impl Strategy<Value = Fact> {
     let alias = (owner(), prop_oneof![9 => owner(), 1 => Just("else.where.".to_owned())])
         .prop_map(|(owner, target)| (owner, rtype::CNAME, target));
     let cut = (owner(), owner()).prop_map(|(owner, target)| (owner, rtype::NS, target));
-    prop_oneof![5 => address, 3 => text, 4 => alias, 1 => cut].prop_map(|(owner, rtype, data)| Fact {
-        owner,
-        rtype,
-        data,
-    })
+    let renamed = (owner(), prop_oneof![4 => owner(), 1 => Just("else.where.".to_owned())])
+        .prop_map(|(owner, target)| (owner, rtype::DNAME, target));
+    prop_oneof![5 => address, 3 => text, 4 => alias, 1 => cut, 1 => renamed]
+        .prop_map(|(owner, rtype, data)| Fact { owner, rtype, data })
 }
 
-/// Random records without those that a zone may not have: other data beside a CNAME.
+/// Random records without those that a zone may not have: other data beside a CNAME, names below a DNAME.
 fn facts() -> impl Strategy<Value = Vec<Fact>> {
     prop::collection::vec(fact(), 0..14).prop_map(|list| {
         let mut sound: Vec<Fact> =
             vec![Fact { owner: APEX.into(), rtype: rtype::NS, data: "ns.test.".into() }];
         for fact in list {
-            // NS at a wildcard has no defined meaning (RFC 4592 section 4.2).
-            let wild_cut = fact.rtype == rtype::NS && fact.owner.starts_with("*.");
+            // NS and DNAME at a wildcard have no defined meaning (RFC 4592 section 4.2, RFC 6672 section 3.3).
+            let wild = matches!(fact.rtype, rtype::NS | rtype::DNAME) && fact.owner.starts_with("*.");
             let beside = |other: &Fact| {
                 let alias = fact.rtype == rtype::CNAME || other.rtype == rtype::CNAME;
-                other.owner == fact.owner && alias
+                other.owner == fact.owner && (alias || is_dname_clash(&fact, other))
+                    || fact.rtype == rtype::DNAME && other.owner.ends_with(&format!(".{}", fact.owner))
+                    || other.rtype == rtype::DNAME && fact.owner.ends_with(&format!(".{}", other.owner))
             };
             let apex_alias = fact.owner == APEX && fact.rtype == rtype::CNAME;
-            if !wild_cut && !apex_alias && !sound.contains(&fact) && !sound.iter().any(beside) {
+            if !wild && !apex_alias && !sound.contains(&fact) && !sound.iter().any(beside) {
                 sound.push(fact);
             }
         }
         sound
     })
+}
+
+/// One DNAME at a name, and none at a cut.
+fn is_dname_clash(one: &Fact, other: &Fact) -> bool {
+    let types = [one.rtype, other.rtype];
+    let cut = types.contains(&rtype::NS) && one.owner != APEX;
+    types == [rtype::DNAME; 2] || types.contains(&rtype::DNAME) && cut
 }
 
 fn text_of(facts: &[Fact]) -> String {
@@ -140,7 +173,7 @@ fn text_of(facts: &[Fact]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
 
     #[test]
     fn answers_equal_the_model(facts in facts(), asked in prop::collection::vec((owner(), 0..5usize), 8)) {
@@ -152,7 +185,10 @@ proptest! {
             let (expected, kind) = Model(&facts).answer(&qname, qtype);
             let reply = ask(&zone, &qname, qtype);
             let mut given: Vec<(String, u16, String)> = reply.message.answers.iter().map(|record| {
-                (record.name.to_string(), u16::from(record.record_type()), record.data.to_string())
+                let rtype = u16::from(record.record_type());
+                // hickory does not read a DNAME's data.
+                let data = if rtype == rtype::DNAME { String::new() } else { record.data.to_string() };
+                (record.name.to_string(), rtype, data)
             }).collect();
             let mut expected = expected;
             given.sort();

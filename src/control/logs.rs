@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
 use tracing::Level;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::{Registry, fmt, reload};
 
@@ -16,14 +16,14 @@ pub enum Format {
 }
 
 /// The level of the running log; kept here as a subscriber can be set but once in a process.
-static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Starts the log. The second call in a process changes nothing but the level.
 pub fn start(level: Level, format: Format) {
     if LEVEL.get().is_some() {
         return set_level(level);
     }
-    let (filter, handle) = reload::Layer::new(LevelFilter::from_level(level));
+    let (filter, handle) = reload::Layer::new(wanted(level));
     let subscriber = Registry::default().with(filter).with(lines(format));
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         let _ = LEVEL.set(handle);
@@ -34,8 +34,14 @@ pub fn start(level: Level, format: Format) {
 pub fn set_level(level: Level) {
     if let Some(handle) = LEVEL.get() {
         // Fails only when the subscriber is gone, and a global one never goes.
-        let _ = handle.reload(LevelFilter::from_level(level));
+        let _ = handle.reload(wanted(level));
     }
+}
+
+/// Ours at the level asked for. Libraries count queries in their own logs, so of them only what is wrong.
+fn wanted(level: Level) -> Targets {
+    let libraries = LevelFilter::WARN.min(LevelFilter::from_level(level));
+    Targets::new().with_target(env!("CARGO_PKG_NAME"), level).with_default(libraries)
 }
 
 fn lines<S>(format: Format) -> Box<dyn Layer<S> + Send + Sync>

@@ -358,6 +358,23 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_sends_nothing_of_what_it_received() {
+        let (near, far) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        far.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let mut batch = Batch::new();
+        for _ in 0..BATCH {
+            far.send_to(b"received", near.local_addr().unwrap()).unwrap();
+        }
+        assert_eq!(batch.receive(near.as_raw_fd()).unwrap(), BATCH);
+        batch.room()[..4].copy_from_slice(b"sent");
+        batch.push(4, Some(far.local_addr().unwrap()), None);
+        batch.send(near.as_raw_fd()).unwrap();
+        let mut octets = [0; 16];
+        let (len, _) = far.recv_from(&mut octets).unwrap();
+        assert_eq!(&octets[..len], b"sent");
+    }
+
+    #[test]
     fn control_data_survives_both_ways() {
         let mut control = [0; CONTROL];
         let local = Local { address: "fe80::1".parse().unwrap(), interface: 3 };

@@ -11,11 +11,21 @@ use super::company::Company;
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes a folder that nobody else may enter.
+    /// Makes a folder that nobody else may enter. One that is there already is somebody's: perhaps of a demo
+    /// that was killed, in a container where process ids come again.
     pub fn make() -> io::Result<Folder> {
-        let path = std::env::temp_dir().join(format!("dnsfwd-demo-{}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Folder(path))
+        const TRIES: u32 = 100;
+        let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
+        for number in 0..TRIES {
+            let name = format!("dnsfwd-demo-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Folder(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(last)
     }
 
     pub fn config(&self) -> PathBuf {

@@ -37,7 +37,7 @@ pub struct Arguments {
 }
 
 pub fn run(_common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let stage = Stage::build()?;
+    let stage = Stage::build(if arguments.check { Ports::Any } else { Ports::Known })?;
     println!("dnsfwd answers at {}; the rest of the company is played on loopback.\n", stage.listen);
     let mut tour = Tour::new(stage.listen, &stage.company, &*stage.core);
     tour.walk();
@@ -75,10 +75,10 @@ struct Stage {
 }
 
 impl Stage {
-    fn build() -> anyhow::Result<Stage> {
+    fn build(ports: Ports) -> anyhow::Result<Stage> {
         let company = company::start().context("the demo's name servers can't listen on loopback")?;
-        let listen = free_dns_address().context("no port of 127.0.0.1 is free for UDP and TCP")?;
-        let metrics = free_metrics_address().context("no port of 127.0.0.1 is free for metrics")?;
+        let listen = free_dns_address(ports).context("no port of 127.0.0.1 is free for UDP and TCP")?;
+        let metrics = free_metrics_address(ports).context("no port of 127.0.0.1 is free for metrics")?;
         let folder = Folder::make().context("the demo needs a temporary folder for its socket")?;
         folder.write(listen, metrics, &company).context("the demo's files can't be written")?;
         serve::start_log(&folder.config());
@@ -100,14 +100,27 @@ impl Drop for Stage {
     }
 }
 
-fn free_dns_address() -> io::Result<SocketAddr> {
-    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, WANTED_PORT));
+/// Where to listen: a person wants ports that can be remembered, checks run beside each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    Known,
+    Any,
+}
+
+impl Ports {
+    fn address(self, known: u16) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, if self == Ports::Known { known } else { 0 }))
+    }
+}
+
+fn free_dns_address(ports: Ports) -> io::Result<SocketAddr> {
+    let wanted = ports.address(WANTED_PORT);
     let probe = company::bind_both(wanted).or_else(|_| company::bind_any_port(wanted.ip()))?;
     probe.0.local_addr()
 }
 
-fn free_metrics_address() -> io::Result<SocketAddr> {
-    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, WANTED_METRICS_PORT));
+fn free_metrics_address(ports: Ports) -> io::Result<SocketAddr> {
+    let wanted = ports.address(WANTED_METRICS_PORT);
     let probe = TcpListener::bind(wanted).or_else(|_| TcpListener::bind((wanted.ip(), 0)))?;
     probe.local_addr()
 }

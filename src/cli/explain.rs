@@ -76,7 +76,7 @@ pub fn show(explanation: &Explanation, paint: Paint) -> String {
     if explanation.offline {
         page += &paint.doubtful("no server was asked: this is what the configuration files say\n");
     }
-    page += &format!("{}\n\n", explanation.summary);
+    page += &format!("{}\n\n", wrap(&explanation.summary).join("\n"));
     page += &labelled("access", &[access(explanation, paint)]);
     page += &labelled("decision", &decision_lines(&explanation.decision));
     page += &labelled("not", &runner_up_lines(&explanation.runners_up));

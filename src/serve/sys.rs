@@ -74,8 +74,10 @@ impl Batch {
                 ptr::null_mut(),
             )
         };
-        self.filled = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        Ok(self.filled)
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        // What was received is not for sending.
+        self.filled = 0;
+        Ok(count)
     }
 
     /// A received datagram; none if it was longer than we take.
@@ -124,7 +126,7 @@ impl Batch {
     pub fn send(&mut self, socket: RawFd) -> Result<(), (usize, io::Error)> {
         for index in 0..self.filled {
             let header = &self.headers[index].msg_hdr;
-            let (name_len, control_len) = (header.msg_namelen, header.msg_controllen as usize);
+            let (name_len, control_len) = (header.msg_namelen, header.msg_controllen);
             self.point(index, self.lens[index], control_len);
             self.headers[index].msg_hdr.msg_namelen = name_len;
             if name_len == 0 {
@@ -354,6 +356,22 @@ mod tests {
         assert_eq!(incoming.datagram(31).unwrap(), b"datagram 31");
         assert_eq!(incoming.peer(0), Some(sender.local_addr().unwrap()));
         assert_eq!(incoming.receive(receiver.as_raw_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn what_was_received_is_not_sent() {
+        let (one, other) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut batch = Batch::new();
+        one.connect(other.local_addr().unwrap()).unwrap();
+        other.connect(one.local_addr().unwrap()).unwrap();
+        other.send(b"x").unwrap();
+        assert_eq!(batch.receive(one.as_raw_fd()).unwrap(), 1);
+        assert!(batch.is_empty());
+        batch.room()[0] = b'y';
+        batch.push(1, None, None);
+        batch.send(one.as_raw_fd()).unwrap();
+        assert_eq!(batch.receive(other.as_raw_fd()).unwrap(), 1);
+        assert_eq!(batch.datagram(0), Some(&b"y"[..]));
     }
 
     #[test]

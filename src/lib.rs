@@ -1,3 +1,51 @@
+//! `dnsfwd`: a DNS forwarder for networks that are half in a data centre and half in AWS.
+//!
+//! # A question that is in the cache
+//!
+//! A client's datagram is taken by a *worker* (`serve::udp`), one of a few threads that share nothing on this
+//! way but the snapshot and the cache. The worker takes up to 32 datagrams with one system call, and for each
+//! calls [`serve::turn`]: the one function that lists what happens to a question, in order. The access list
+//! lets the client in; [`wire::query::judge`] finds one question in the bytes; [`policy::Policy::decide`] says
+//! which zone or rule it belongs to, and why; [`cache::Cache::look`] finds the answer that the rule's targets
+//! gave before, as bytes; [`wire::answer::AnswerRef::deliver`] copies them out with the client's ID, its
+//! spelling of the question and the TTLs aged. The replies of the whole batch leave with one system call.
+//! Nothing was allocated and nothing waited.
+//!
+//! # A question that is not
+//!
+//! `turn` says "later", and a task on the same worker goes on in `serve::miss`. If somebody asks the same
+//! already, on any worker, it waits for that one ([`forward::coalesce`]). Else it asks the endpoint's targets
+//! ([`forward::Exchanger::exchange`]): [`forward::pick`] takes the less busy of two drawn by chance among the
+//! best tier, [`forward::datagram`] sends the question from one of a few random ports, and the reply is scanned
+//! once ([`wire::reply::scan`]): is it the answer to what was asked, and sound to its last octet? Then it is
+//! packed, kept, and delivered to all who wait. An answer that ends in a CNAME of somebody else's domain goes
+//! on where that domain belongs (`serve::follow`).
+//!
+//! # A target that is dead
+//!
+//! When no reply has come after about the target's usual time, the next target is asked too; whichever answers
+//! first wins, so the client waits some tens of milliseconds longer and loses nothing. Questions that stay
+//! unanswered pile up on the dead target's account, so the draw of two avoids it at once; after the second loss
+//! with nothing heard in between it is *down* ([`forward::target::State`]) and gets no client's question while
+//! another target lives. [`forward::health`] probes it twice a second, and one good reply brings it back. If
+//! all are dead, clients get SERVFAIL with the reason in it within two seconds.
+//!
+//! # A reload
+//!
+//! The control plane ([`control`]) has a thread of its own. It calls [`serve::Server`], which reads all files
+//! ([`config::load`], [`zone::Zone::load`]) and builds a whole new snapshot aside, taking over targets, zones
+//! and the cache where they are as before. With a single fault, nothing has happened. Else new listeners open,
+//! one pointer is swapped, and old listeners close when they have answered what had arrived. Workers notice at
+//! their next batch. Kept answers carry the tag of the rule that made them, so those of changed rules are no
+//! longer found; all others stay.
+//!
+//! # The rooms
+//!
+//! ```text
+//! cli ─► control ─► serve ─► forward, zone, cache ─► policy ─► wire
+//!            └────► config ────────────────────────────────────┘
+//! ```
+
 pub mod cache;
 pub mod cli;
 pub mod config;

@@ -235,7 +235,7 @@ fn write_head(ring: &mut [u8], at: usize, head: &Head) {
     ring[at + 12..at + 16].copy_from_slice(&head.stored_at.to_ne_bytes());
     ring[at + 16..at + 20].copy_from_slice(&head.expires_at.to_ne_bytes());
     ring[at + 20] = head.flags;
-    ring[at + 21] = u8::from(head.visited) * VISITED | u8::from(head.dead) * DEAD;
+    ring[at + 21] = (u8::from(head.visited) * VISITED) | (u8::from(head.dead) * DEAD);
     ring[at + 22] = head.subnet_len as u8;
 }
 

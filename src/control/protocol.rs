@@ -1,5 +1,5 @@
 //! The words spoken over the control socket: one JSON request on a line, one JSON reply on a line, as often
-//! as the client likes. Types and bounds only; [`super::socket`] listens, [`super::client`] asks.
+//! as the client likes. Types and bounds only; `super::socket` listens, [`super::client`] asks.
 
 use std::net::IpAddr;
 use std::time::Duration;

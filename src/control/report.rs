@@ -7,14 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::diagnostic::Diagnostic;
-
-/// Upper bounds of the latency buckets, in seconds. Half a millisecond is a neighbour on the same site, two
-/// seconds the promise to clients; what took longer falls into the bucket without a bound.
-pub const LATENCY_BOUNDS: [f64; 12] =
-    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
-
-/// One count per bound of [`LATENCY_BOUNDS`], and one for what lies above them all.
-pub const LATENCY_BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
+pub use crate::forward::stats::{LATENCY_BOUNDS, LATENCY_BUCKETS};
 
 /// Where the configuration says a thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

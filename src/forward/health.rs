@@ -9,7 +9,7 @@ use rand::RngExt;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use super::target::{State, Target};
+use super::target::Target;
 use crate::limits::{PROBE_EVERY, PROBE_TIMEOUT};
 use crate::wire::answer::{Ask, write_question};
 use crate::wire::header::bit;
@@ -23,16 +23,14 @@ pub struct Probe {
     pub domain: Name,
 }
 
-/// Probes what `list` gives and needs it, twice a second, until the task is dropped.
+/// Probes what `list` gives, twice a second, until the task is dropped.
 pub async fn run(list: impl Fn() -> Vec<Probe>) {
     let mut tick = tokio::time::interval(PROBE_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         for probe in list() {
-            if probe.target.state() != State::Healthy {
-                tokio::spawn(send(probe));
-            }
+            tokio::spawn(send(probe));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand::{Rng, RngExt};
 
 use super::target::{State, Target};
+use crate::wire::name::Name;
 
 /// A named group of targets.
 pub struct Endpoint {
@@ -13,6 +14,8 @@ pub struct Endpoint {
     pub targets: Vec<Member>,
     /// Pass the client's EDNS client subnet on (RFC 7871).
     pub client_subnet: bool,
+    /// Whose SOA a probe asks for: the first domain that a rule sends here.
+    pub probe_domain: Name,
 }
 
 /// A target in an endpoint.
@@ -21,9 +24,6 @@ pub struct Member {
     /// In the server's own Availability Zone, or no zone is set anywhere.
     pub near: bool,
 }
-
-/// Targets already asked, by index.
-pub type Tried = Vec<usize>;
 
 impl Member {
     /// Lower is asked first: what is known to work before what is not, near before far.
@@ -79,7 +79,7 @@ mod tests {
             near,
         };
         let targets = near.iter().enumerate().map(member).collect();
-        Endpoint { name: "e".into(), targets, client_subnet: false }
+        Endpoint { name: "e".into(), targets, client_subnet: false, probe_domain: Name::root() }
     }
 
     #[test]

@@ -6,7 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::control::report::{LATENCY_BOUNDS, LATENCY_BUCKETS};
+/// Upper bounds of the latency buckets, in seconds. Half a millisecond is a neighbour on the same site, two
+/// seconds the promise to clients; what took longer falls into the bucket without a bound.
+pub const LATENCY_BOUNDS: [f64; 12] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0];
+
+/// One count per bound of [`LATENCY_BOUNDS`], and one for what lies above them all.
+pub const LATENCY_BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
 
 /// Numbers of one rule and target.
 #[derive(Default)]

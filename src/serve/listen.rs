@@ -13,7 +13,6 @@ const BACKLOG: i32 = 1024;
 
 /// One worker's sockets of a listener.
 pub struct Sockets {
-    /// As configured; with port 0, what the system chose.
     pub address: SocketAddr,
     pub udp: UdpSocket,
     pub tcp: TcpListener,
@@ -21,12 +20,7 @@ pub struct Sockets {
 
 /// Opens an address for so many workers. All or none.
 pub fn open(address: SocketAddr, workers: usize) -> io::Result<Vec<Sockets>> {
-    let mut all: Vec<Sockets> = Vec::with_capacity(workers);
-    for _ in 0..workers {
-        let address = all.first().map_or(address, |first| first.address);
-        all.push(open_pair(address)?);
-    }
-    Ok(all)
+    (0..workers).map(|_| Ok(Sockets { address, udp: open_udp(address)?, tcp: open_tcp(address)? })).collect()
 }
 
 /// Fails if another process serves the address. SO_REUSEPORT would let the two share it, and each lose what
@@ -37,12 +31,6 @@ pub fn check_free(address: SocketAddr) -> io::Result<()> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())
-}
-
-fn open_pair(address: SocketAddr) -> io::Result<Sockets> {
-    let udp = open_udp(address)?;
-    let address = udp.local_addr()?;
-    Ok(Sockets { address, udp, tcp: open_tcp(address)? })
 }
 
 fn open_udp(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -148,7 +148,7 @@ fn respond(worker: &Worker, query: &Query<'_>, client: &Client, snapshot: &Held,
     match answer {
         Ok(answer) => {
             let view = answer.view();
-            let mut out = vec![0; limit.min(view.message.len() + 1024).max(512).min(MESSAGE)];
+            let mut out = vec![0; limit.min(view.message.len() + 1024).clamp(512, MESSAGE)];
             let len = view.deliver(query, 0, limit, &mut out);
             out.truncate(len);
             worker.counts.replied(client.transport, origin, view.rcode());

@@ -97,8 +97,7 @@ pub struct Server {
 
 struct Running {
     workers: Vec<Handle>,
-    /// Configured address and what it came to; they differ where the port is 0.
-    listeners: Vec<(SocketAddr, SocketAddr)>,
+    listeners: Vec<SocketAddr>,
 }
 
 impl Server {
@@ -150,11 +149,6 @@ impl Server {
         for worker in &mut running.workers {
             worker.join();
         }
-    }
-
-    /// Where clients are served; with the ports that the system chose, where the configuration has 0.
-    pub fn listeners(&self) -> Vec<SocketAddr> {
-        lock(&self.running).listeners.iter().map(|(_, address)| *address).collect()
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -223,7 +217,7 @@ impl Core for Server {
                 hash: snapshot.config.hash.clone(),
                 loaded_at,
             },
-            listeners: listener_reports(&self.listeners()),
+            listeners: listener_reports(&lock(&self.running).listeners),
             rules: snapshot.rules.len() as u64,
             zones: zone_reports(&snapshot),
             endpoints: snapshot.endpoints.iter().map(|endpoint| endpoint_report(endpoint)).collect(),
@@ -312,19 +306,18 @@ impl Core for Server {
 }
 
 impl Running {
-    fn listen(&mut self, configured: SocketAddr) -> io::Result<()> {
-        let sockets = listen::open(configured, self.workers.len())?;
-        let address = sockets[0].address;
+    fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
+        let sockets = listen::open(address, self.workers.len())?;
         for (worker, sockets) in self.workers.iter().zip(sockets) {
             worker.orders.send(Order::Listen(sockets)).map_err(|_| io::Error::other("a worker is gone"))?;
         }
-        self.listeners.push((configured, address));
+        self.listeners.push(address);
         Ok(())
     }
 
     /// Opens what is wanted and not there yet. On trouble, what was opened is closed again.
     fn open_new(&mut self, wanted: &HashSet<SocketAddr>) -> Result<(), String> {
-        let before: HashSet<SocketAddr> = self.listeners.iter().map(|(configured, _)| *configured).collect();
+        let before: HashSet<SocketAddr> = self.listeners.iter().copied().collect();
         for &address in wanted.difference(&before) {
             if let Err(error) = self.listen(address) {
                 self.close_others(&before);
@@ -337,10 +330,10 @@ impl Running {
     /// Closes all but what is wanted, and waits until what has arrived there is answered.
     fn close_others(&mut self, wanted: &HashSet<SocketAddr>) {
         let (kept, closed): (Vec<_>, Vec<_>) =
-            self.listeners.drain(..).partition(|(configured, _)| wanted.contains(configured));
+            self.listeners.drain(..).partition(|address| wanted.contains(address));
         self.listeners = kept;
         let (done, all_done) = mpsc::channel();
-        for (_, address) in closed {
+        for address in closed {
             for worker in &self.workers {
                 let _ = worker.orders.send(Order::Close { address, done: done.clone() });
             }

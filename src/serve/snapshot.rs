@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::forward::health::Probe;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::{Exchanges, Registry};
-use crate::forward::target::Target;
+use crate::forward::target::{State, Target};
 use crate::policy::access::AccessList;
 use crate::policy::{Action, Policy, RuleAction, builtin};
 use crate::wire::answer::TtlLimits;
@@ -156,16 +156,15 @@ impl Snapshot {
         })
     }
 
-    /// What probes ask each target: the first domain whose rule uses it.
+    /// Probes for the targets that need one.
     pub fn probes(&self) -> Vec<Probe> {
         let mut probes = Vec::new();
-        for (index, endpoint) in self.endpoints.iter().enumerate() {
-            let uses = |rule: &(usize, &Rule)| rule.1.endpoint as usize == index;
-            let first = self.rules.iter().enumerate().find(uses);
-            let domain = first.map_or_else(Name::root, |(rule, _)| self.config.rules[rule].domain.clone());
-            for member in &endpoint.targets {
-                probes.push(Probe { target: Arc::clone(&member.target), domain: domain.clone() });
-            }
+        for endpoint in &self.endpoints {
+            let ill = endpoint.targets.iter().filter(|member| member.target.state() != State::Healthy);
+            probes.extend(ill.map(|member| Probe {
+                target: Arc::clone(&member.target),
+                domain: endpoint.probe_domain.clone(),
+            }));
         }
         probes
     }
@@ -209,7 +208,8 @@ fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
         }
     }
     let az = config.server.az.as_deref();
-    let endpoint = |wanted: &config::Endpoint| {
+    let domains = probe_domains(config);
+    let endpoint = |(index, wanted): (usize, &config::Endpoint)| {
         let member = |target: &config::Target| {
             let old = known.get(&(wanted.name.as_str(), target.address)).filter(|old| old.az == target.az);
             let new = || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name));
@@ -219,9 +219,25 @@ fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
             }
         };
         let targets = wanted.targets.iter().map(member).collect();
-        Arc::new(Endpoint { name: wanted.name.clone(), targets, client_subnet: wanted.client_subnet })
+        Arc::new(Endpoint {
+            name: wanted.name.clone(),
+            targets,
+            client_subnet: wanted.client_subnet,
+            probe_domain: domains.get(&index).map_or_else(Name::root, |domain| (*domain).clone()),
+        })
     };
-    config.endpoints.iter().map(endpoint).collect()
+    config.endpoints.iter().enumerate().map(endpoint).collect()
+}
+
+/// The first domain that a rule sends to each endpoint.
+fn probe_domains(config: &Config) -> HashMap<usize, &Name> {
+    let mut domains = HashMap::new();
+    for rule in &config.rules {
+        if let config::RuleAction::Forward { endpoint } = rule.action {
+            domains.entry(endpoint).or_insert(&rule.domain);
+        }
+    }
+    domains
 }
 
 /// Rules with the endpoint that each asks, and their tags.

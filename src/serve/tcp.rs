@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::counts::{Loss, Transport};
 use super::worker::{Connections, Seat, Stop, Worker};
 use super::{Client, Step, miss, turn};
-use crate::limits::{MESSAGE, TCP_UNSENT, TCP_WAITING_PER_CONNECTION};
+use crate::limits::{TCP_UNSENT, TCP_WAITING_PER_CONNECTION};
 use crate::wire::header::u16_at;
 
 /// After a failed accept, mostly for want of file descriptors.
@@ -125,11 +125,11 @@ impl Connection {
         while let Some(rest) = buffer.get(used + 2..) {
             let Some(message) = rest.get(..usize::from(u16_at(buffer, used))) else { break };
             used += 2 + message.len();
-            let step = self.answer(|out| turn(&self.worker, &snapshot, message, &self.client, now, out));
-            match step {
+            let mut out = self.worker.scratch.borrow_mut();
+            match turn(&self.worker, &snapshot, message, &self.client, now, &mut out[..]) {
                 // What is no query over TCP is no DNS client either.
                 Step::Silence => return Err(io::ErrorKind::InvalidData.into()),
-                Step::Reply(_) => {}
+                Step::Reply(len) => self.append(&out[..len]),
                 Step::Later => {
                     let (this, snapshot, packet) = (Rc::clone(self), snapshot.clone(), message.to_vec());
                     self.waiting.set(self.waiting.get() + 1);
@@ -148,27 +148,16 @@ impl Connection {
         Ok(used)
     }
 
-    /// Lets `write` put a message behind what is unsent, with its length in front.
-    fn answer(&self, write: impl FnOnce(&mut [u8]) -> Step) -> Step {
-        let mut unsent = self.unsent.borrow_mut();
-        let start = unsent.len();
-        unsent.resize(start + 2 + MESSAGE, 0);
-        let step = write(&mut unsent[start + 2..]);
-        match step {
-            Step::Reply(len) => {
-                unsent[start..start + 2].copy_from_slice(&(len as u16).to_be_bytes());
-                unsent.truncate(start + 2 + len);
-            }
-            _ => unsent.truncate(start),
-        }
-        step
+    fn push(&self, reply: &[u8]) {
+        self.append(reply);
+        self.wake.notify_one();
     }
 
-    fn push(&self, reply: &[u8]) {
+    /// Puts a message behind what is unsent, its length in front (RFC 1035 section 4.2.2).
+    fn append(&self, message: &[u8]) {
         let mut unsent = self.unsent.borrow_mut();
-        unsent.extend_from_slice(&(reply.len() as u16).to_be_bytes());
-        unsent.extend_from_slice(reply);
-        self.wake.notify_one();
+        unsent.extend_from_slice(&(message.len() as u16).to_be_bytes());
+        unsent.extend_from_slice(message);
     }
 
     /// A client with too many questions open, or too many answers unread, is not read from.
@@ -195,9 +184,12 @@ impl Connection {
 
 /// Sends answers as they come, several in one write. A client that takes none for the idle timeout is gone.
 async fn send(connection: Rc<Connection>, mut write: OwnedWriteHalf, idle: Duration) {
+    // Changes places with what is unsent, so that neither is allocated anew.
+    let mut unsent = Vec::new();
     loop {
         connection.wake.notified().await;
-        let unsent = std::mem::take(&mut *connection.unsent.borrow_mut());
+        unsent.clear();
+        std::mem::swap(&mut unsent, &mut *connection.unsent.borrow_mut());
         if !unsent.is_empty() {
             connection.writing.set(true);
             let written = timeout(idle, write.write_all(&unsent)).await;

@@ -1,7 +1,7 @@
 //! One thread with a runtime, sockets and numbers of its own. What workers share is the snapshot, the cache,
 //! the questions in flight and what is known of targets.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use super::snapshot::Snapshot;
 use super::{tcp, udp};
 use crate::forward::Exchanger;
 use crate::forward::coalesce::InFlight;
-use crate::limits::{DRAIN, WAITING_PER_WORKER};
+use crate::limits::{DRAIN, MESSAGE, WAITING_PER_WORKER};
 
 /// What all workers share.
 pub struct Shared {
@@ -88,6 +88,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     pub exchanger: Exchanger,
     pub counts: Arc<WorkerCounts>,
+    /// Room for one message of any length, for the time of a turn.
+    pub scratch: RefCell<Box<[u8]>>,
     waiting: Cell<usize>,
     idle: Notify,
 }
@@ -206,6 +208,7 @@ async fn live(
         shared,
         exchanger: Exchanger::default(),
         counts,
+        scratch: RefCell::new(vec![0; MESSAGE].into_boxed_slice()),
         waiting: Cell::new(0),
         idle: Notify::new(),
     });

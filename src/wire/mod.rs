@@ -10,6 +10,3 @@ pub mod query;
 pub mod rdata;
 pub mod reply;
 pub mod write;
-
-#[cfg(test)]
-mod tests;

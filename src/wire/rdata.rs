@@ -61,9 +61,9 @@ pub enum Field {
     PlainName,
     /// So many octets.
     Octets(u8),
-    /// One <character-string>.
+    /// One character-string (RFC 1035 section 3.3).
     Text,
-    /// <character-string>s up to the end; none is allowed for.
+    /// Character-strings up to the end; none is allowed for.
     Texts,
     /// Whatever is left.
     Rest,

@@ -1,5 +1,5 @@
 //! Hexadecimal, base64 (RFC 4648 section 4) and base32hex (section 7) as RDATA uses them, and the escapes
-//! of a <character-string>. Nothing else.
+//! of a character-string. Nothing else.
 
 /// Appends the octets of hexadecimal digits; false if they aren't any or are odd in number.
 pub fn hex(text: &[u8], out: &mut Vec<u8>) -> bool {

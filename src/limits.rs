@@ -20,6 +20,8 @@ pub const MAX_ATTEMPTS: usize = 10;
 pub const LOSS_AFTER: Duration = Duration::from_millis(1000);
 /// Questions lost in a row, nothing heard between, until a target is off client traffic.
 pub const LOSSES_UNTIL_DOWN: u32 = 2;
+/// Questions in a row that take longer than a target's patience until others are asked before it.
+pub const LATE_UNTIL_SUSPECT: u32 = 2;
 /// Between two probes of a target that is off client traffic.
 pub const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// What a probe may take.

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use dnsfwd::serve::Server;
+use dnsfwd::serve::Prepared;
 
 struct Counting;
 
@@ -57,7 +57,7 @@ fn a_cached_answer_allocates_nothing() {
     );
     let file = folder.path().join("dnsfwd.toml");
     std::fs::write(&file, config).unwrap();
-    let (server, _) = Server::start(&file).unwrap();
+    let server = Prepared::read(&file).unwrap_or_else(|faults| panic!("{faults:?}")).start().unwrap();
 
     // A rule's cached answer, a zone's positive and negative answer.
     for name in [&b"\x03www\x07example\x03com"[..], b"\x03www\x04corp", b"\x04none\x04corp"] {

@@ -5,34 +5,42 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::show_on_stderr;
-use crate::config::{self, Diagnostic};
+use crate::config::{self, Diagnostic, LogFormat};
+use crate::control::logs::{self, Format};
 use crate::control::report::{Check, Explanation};
 use crate::control::{Core, Drain};
-use crate::serve::{self, StartError};
+use crate::serve::{self, Prepared, StartError};
 use crate::wire::name::Name;
 
 /// A server that answers, and the way to stop it.
 pub struct Server {
     pub core: Arc<dyn Core>,
     pub drain: Drain,
-    /// What is legal but surprising in its files.
-    pub warnings: Vec<Diagnostic>,
 }
 
-/// Starts the server of these files. None when they have faults, which then have been shown.
-pub fn start(config: &Path) -> anyhow::Result<Option<Server>> {
-    match serve::Server::start(config) {
-        Ok((server, warnings)) => {
-            let core: Arc<dyn Core> = server.clone();
-            Ok(Some(Server { core, drain: Box::new(move || server.drain()), warnings }))
-        }
-        Err(StartError::Faults(faults)) => {
+/// Reads the files. None when they have faults, which then have been shown.
+pub fn prepare(config: &Path) -> Option<Prepared> {
+    match Prepared::read(config) {
+        Ok(prepared) => Some(prepared),
+        Err(faults) => {
             show_on_stderr(&faults);
             eprintln!("\ndnsfwd: nothing is served with a faulty configuration");
-            Ok(None)
+            None
         }
-        Err(error) => Err(error.into()),
     }
+}
+
+/// Starts the log as the files want it, then the server, so that nothing of its start is lost.
+pub fn start(prepared: Prepared) -> Result<Server, StartError> {
+    let log = &prepared.config().log;
+    let format = match log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    logs::start(serve::tracing_level(log.level), format);
+    let server = prepared.start()?;
+    let core: Arc<dyn Core> = server.clone();
+    Ok(Server { core, drain: Box::new(move || server.drain()) })
 }
 
 pub fn check(config: &Path) -> Check {

@@ -13,7 +13,7 @@ pub mod target;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::limits::{MAX_ATTEMPTS, QUERY_DEADLINE};
 use crate::wire::answer::{Answer, Ask, TtlLimits, write_question};
@@ -24,6 +24,7 @@ use flight::{Event, Flight, Manner, Outcome, Pending};
 use pick::Endpoint;
 use stats::Exchanges;
 use stream::Streams;
+use target::Target;
 
 /// What became of a question.
 pub enum Fetched {
@@ -95,8 +96,10 @@ impl Attempts<'_> {
     async fn run(&self) -> Fetched {
         let mut progress = Progress::default();
         loop {
-            let patience = match self.ask_next(&mut progress) {
-                Some(patience) => patience * (1 << progress.rounds.min(4)),
+            let began = Instant::now();
+            let asked = self.ask_next(&mut progress);
+            let patience = match asked {
+                Some(index) => self.target(index).patience() * (1 << progress.rounds.min(4)),
                 None if progress.open == 0 => return self.give_up(progress),
                 // All are asked and some still silent: those are asked again.
                 None if progress.sent < MAX_ATTEMPTS && progress.tried.len() > progress.failed.len() => {
@@ -107,7 +110,13 @@ impl Attempts<'_> {
                 None => QUERY_DEADLINE,
             };
             let until = tokio::time::Instant::now() + patience;
-            while let Ok(event) = tokio::time::timeout_at(until, self.flight.next()).await {
+            loop {
+                let Ok(event) = tokio::time::timeout_at(until, self.flight.next()).await else {
+                    if let Some(index) = asked {
+                        self.target(index).late(began);
+                    }
+                    break;
+                };
                 match self.digest(event, &mut progress) {
                     Next::Done(fetched) => return fetched,
                     Next::Another => break,
@@ -117,14 +126,18 @@ impl Attempts<'_> {
         }
     }
 
-    /// Asks the next target; gives how long to wait before yet another one is asked.
-    fn ask_next(&self, progress: &mut Progress) -> Option<Duration> {
+    fn target(&self, index: usize) -> &Arc<Target> {
+        &self.job.endpoint.targets[index].target
+    }
+
+    /// Asks the next target; gives its index.
+    fn ask_next(&self, progress: &mut Progress) -> Option<usize> {
         while progress.sent < MAX_ATTEMPTS {
             let index = self.job.endpoint.pick(&progress.tried, &mut rand::rng())?;
             progress.tried.push(index);
-            let target = &self.job.endpoint.targets[index].target;
-            if self.send(index, Manner { edns: target.takes_edns(), over_tcp: false }, progress) {
-                return Some(target.patience());
+            let manner = Manner { edns: self.target(index).takes_edns(), over_tcp: false };
+            if self.send(index, manner, progress) {
+                return Some(index);
             }
         }
         None
@@ -132,7 +145,7 @@ impl Attempts<'_> {
 
     /// Sends the question; says whether it left.
     fn send(&self, index: usize, manner: Manner, progress: &mut Progress) -> bool {
-        let target = &self.job.endpoint.targets[index].target;
+        let target = self.target(index);
         let stats = &self.job.stats[index];
         let mut message = Vec::with_capacity(64 + self.job.ask.question.len());
         write_question(&mut message, &Ask { edns: manner.edns, ..self.job.ask });
@@ -164,7 +177,7 @@ impl Attempts<'_> {
     }
 
     fn digest(&self, event: Event, progress: &mut Progress) -> Next {
-        let target = &self.job.endpoint.targets[event.target].target;
+        let target = self.target(event.target);
         progress.open = progress.open.saturating_sub(1);
         match event.outcome {
             Outcome::Answer { answer, lifetime } => {
@@ -189,7 +202,7 @@ impl Attempts<'_> {
     }
 
     fn fail(&self, index: usize, why: &str, progress: &mut Progress) -> Next {
-        let address = self.job.endpoint.targets[index].target.address;
+        let address = self.target(index).address;
         progress.trouble = Some(format!("{address}: {why}"));
         if !progress.failed.contains(&index) {
             progress.failed.push(index);

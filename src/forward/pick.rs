@@ -31,9 +31,14 @@ impl Member {
         2 * self.target.state() as u8 + u8::from(!self.near)
     }
 
-    /// Why it stands where it does, for `explain`.
+    /// Where it stands, seen from this server.
+    pub fn place(&self) -> &'static str {
+        if self.near { "near" } else { "in another zone" }
+    }
+
+    /// Why it stands where it does in the order, for `explain`.
     pub fn standing(&self) -> String {
-        let place = if self.near { "near" } else { "in another zone" };
+        let place = self.place();
         match self.target.state() {
             State::Healthy => format!("healthy, {place}"),
             state => format!("{}, asked only where nothing better is left", state.word()),

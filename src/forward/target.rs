@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::limits::{ATTEMPT_MAX, ATTEMPT_MIN, ATTEMPT_UNKNOWN, LOSSES_UNTIL_DOWN};
+use crate::limits::{ATTEMPT_MAX, ATTEMPT_MIN, ATTEMPT_UNKNOWN, LATE_UNTIL_SUSPECT, LOSSES_UNTIL_DOWN};
 
 /// How long a target that answered only without an OPT is asked without one.
 const PLAIN_FOR: Duration = Duration::from_secs(60);
 
-/// healthy → suspect at the first question lost with nothing heard since; → down at the second, or when a probe
-/// is lost. Anything heard makes it healthy. Suspect and down targets are probed twice a second and get client
+/// healthy → suspect at the first question lost with nothing heard since, or at the second in a row that takes
+/// unusually long; → down at the second loss, be it a question's or a probe's. Anything heard makes it healthy.
+/// Suspect and down targets are probed twice a second and get client
 /// questions only where no healthy target is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -54,6 +55,7 @@ pub struct Target {
     since_ms: AtomicU64,
     heard_ms: AtomicU64,
     lost_in_a_row: AtomicU32,
+    late_in_a_row: AtomicU32,
     plain_until_ms: AtomicU64,
     pub queries: AtomicU64,
     pub timeouts: AtomicU64,
@@ -75,6 +77,7 @@ impl Target {
             since_ms: AtomicU64::new(0),
             heard_ms: AtomicU64::new(0),
             lost_in_a_row: AtomicU32::new(0),
+            late_in_a_row: AtomicU32::new(0),
             plain_until_ms: AtomicU64::new(0),
             queries: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
@@ -144,11 +147,25 @@ impl Target {
     pub fn heard(&self, now: Instant, round_trip: Duration) {
         self.learn(round_trip);
         self.heard_ms.store(self.ms(now), Relaxed);
-        if self.lost_in_a_row.load(Relaxed) != 0 {
-            self.lost_in_a_row.store(0, Relaxed);
+        for count in [&self.lost_in_a_row, &self.late_in_a_row] {
+            if count.load(Relaxed) != 0 {
+                count.store(0, Relaxed);
+            }
         }
         if self.state() != State::Healthy {
             self.enter(State::Healthy, "it answers");
+        }
+    }
+
+    /// What was sent at `sent` takes longer than this target's patience. Twice in a row with nothing heard since
+    /// the first, and others are asked first, until the reply or a probe shows that it lives: without this,
+    /// each client would wait for a silent near target before a far one is asked, until the first loss.
+    pub fn late(&self, sent: Instant) {
+        if self.heard_ms.load(Relaxed) > self.ms(sent) || self.state() != State::Healthy {
+            return;
+        }
+        if self.late_in_a_row.fetch_add(1, Relaxed) + 1 >= LATE_UNTIL_SUSPECT {
+            self.enter(State::Suspect, "late twice in a row");
         }
     }
 
@@ -253,6 +270,20 @@ mod tests {
         target.lost(sent);
         assert_eq!(target.state(), State::Down);
         target.heard(sent + Duration::from_millis(5), Duration::from_millis(5));
+        assert_eq!(target.state(), State::Healthy);
+    }
+
+    #[test]
+    fn late_twice_in_a_row_is_suspect_until_heard() {
+        let target = target();
+        let sent = Instant::now();
+        target.late(sent);
+        target.heard(sent + Duration::from_millis(90), Duration::from_millis(90));
+        target.late(sent + Duration::from_millis(100));
+        assert_eq!(target.state(), State::Healthy, "not in a row");
+        target.late(sent + Duration::from_millis(200));
+        assert_eq!(target.state(), State::Suspect);
+        target.heard(sent + Duration::from_millis(300), Duration::from_millis(100));
         assert_eq!(target.state(), State::Healthy);
     }
 

@@ -135,7 +135,7 @@ fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
             state: known.then(|| state_report(target.state())),
             rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
             outstanding: target.outstanding().into(),
-            because: member.standing(),
+            because: if known { member.standing() } else { member.place().to_string() },
         }
     };
     endpoint.order().into_iter().map(|index| choice(&endpoint.targets[index])).collect()

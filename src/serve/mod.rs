@@ -17,7 +17,7 @@ mod worker;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use server::{Server, StartError, check, explain_offline};
+pub use server::{Prepared, Server, StartError, check, explain_offline, tracing_level};
 pub use worker::Stop;
 
 use crate::cache::{Key, Seconds};

@@ -35,23 +35,13 @@ const STANDSTILL: Duration = Duration::from_secs(10);
 /// Why a server does not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// The configuration has faults; warnings are among them.
-    Faults(Vec<Diagnostic>),
-    Listen {
-        address: SocketAddr,
-        source: io::Error,
-    },
-    Worker {
-        source: io::Error,
-    },
+    Listen { address: SocketAddr, source: io::Error },
+    Worker { source: io::Error },
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Faults(faults) => {
-                write!(f, "the configuration has faults: {}", config::diagnostic::count(faults))
-            }
             StartError::Listen { address, source } => f.write_str(&listen_problem(*address, source)),
             StartError::Worker { .. } => f.write_str("a worker can't start"),
         }
@@ -61,7 +51,6 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::Faults(_) => None,
             StartError::Listen { source, .. } | StartError::Worker { source } => Some(source),
         }
     }
@@ -100,19 +89,37 @@ struct Running {
     listeners: Vec<SocketAddr>,
 }
 
-impl Server {
-    /// Reads the files, opens the listeners, starts the workers. Warnings are given beside the server.
-    pub fn start(path: &Path) -> Result<(Arc<Server>, Vec<Diagnostic>), StartError> {
+/// A configuration that can be served: read, checked, and nothing started yet.
+pub struct Prepared {
+    path: PathBuf,
+    registry: Arc<Registry>,
+    snapshot: Snapshot,
+    /// What is legal but surprising.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Prepared {
+    /// Reads the files. Gives their faults if there are any, warnings among them.
+    pub fn read(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
         let registry = Arc::new(Registry::default());
         let Built { snapshot, diagnostics } = Snapshot::build(path, None, &registry);
-        let Some(snapshot) = snapshot else { return Err(StartError::Faults(diagnostics)) };
-        let addresses = snapshot.config.server.listen.clone();
-        let count = snapshot.config.server.workers;
+        let Some(snapshot) = snapshot else { return Err(diagnostics) };
+        Ok(Prepared { path: path.to_path_buf(), registry, snapshot, warnings: diagnostics })
+    }
+
+    pub fn config(&self) -> &config::Config {
+        &self.snapshot.config
+    }
+
+    /// Opens the listeners and starts the workers.
+    pub fn start(self) -> Result<Arc<Server>, StartError> {
+        let addresses = self.snapshot.config.server.listen.clone();
+        let count = self.snapshot.config.server.workers;
         for &address in &addresses {
             listen::check_free(address).map_err(|source| StartError::Listen { address, source })?;
         }
         let shared = Arc::new(Shared {
-            snapshot: ArcSwap::from_pointee(snapshot),
+            snapshot: ArcSwap::from_pointee(self.snapshot),
             in_flight: InFlight::default(),
             connections: Connections::default(),
         });
@@ -123,22 +130,23 @@ impl Server {
         for &address in &addresses {
             running.listen(address).map_err(|source| StartError::Listen { address, source })?;
         }
-        let server = Server {
-            path: path.to_path_buf(),
+        Ok(Arc::new(Server {
+            path: self.path,
             counts: running.workers.iter().map(|worker| Arc::clone(&worker.counts)).collect(),
             _health: watch_targets(&shared).map_err(|source| StartError::Worker { source })?,
             shared,
-            registry,
+            registry: self.registry,
             running: Mutex::new(running),
             began: Instant::now(),
             reloads: AtomicU64::new(0),
             reload_failures: AtomicU64::new(0),
             last_failure: Mutex::new(None),
             heartbeat: Mutex::new((Instant::now(), Vec::new())),
-        };
-        Ok((Arc::new(server), diagnostics))
+        }))
     }
+}
 
+impl Server {
     /// Stops taking questions, answers those in flight, ends the workers.
     pub fn drain(&self) {
         let mut running = lock(&self.running);
@@ -381,7 +389,7 @@ fn first_fault(fault: &Diagnostic) -> String {
     format!("{}:{}: {}", fault.file.display(), fault.line, fault.message)
 }
 
-fn tracing_level(level: LogLevel) -> tracing::Level {
+pub fn tracing_level(level: LogLevel) -> tracing::Level {
     match level {
         LogLevel::Error => tracing::Level::ERROR,
         LogLevel::Warn => tracing::Level::WARN,

@@ -95,6 +95,12 @@ fn cache() -> Cache {
         // RFC 2308 section 5 found one to three hours sensible; new names in a private zone are waited for
         // by people, so a quarter of an hour.
         max_negative_ttl_secs: 900,
+        // When a tunnel is down, the address of an hour ago is more use than none.
+        serve_stale: true,
+        // RFC 8767 section 4 recommends 30 seconds.
+        stale_ttl_secs: 30,
+        // RFC 8767 section 5 suggests one to three days; who repairs a tunnel takes less than one.
+        max_stale_secs: 86_400,
     }
 }
 

@@ -78,6 +78,12 @@ pub struct Cache {
     pub min_ttl_secs: u32,
     pub max_ttl_secs: u32,
     pub max_negative_ttl_secs: u32,
+    /// Answer from expired entries when no target answers (RFC 8767).
+    pub serve_stale: bool,
+    /// The TTL of such answers.
+    pub stale_ttl_secs: u32,
+    /// How long past its TTL an entry may be so used.
+    pub max_stale_secs: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]

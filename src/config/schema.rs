@@ -39,6 +39,8 @@ const CACHE_SIZES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// A minimum overrides the owner's word, and with it failover by DNS: an hour is the most one may want.
 const MAX_MIN_TTL: Duration = Duration::from_secs(3_600);
+/// Of a stale answer: clients should come back soon, as a fresh one may be there.
+const MAX_STALE_TTL: Duration = Duration::from_secs(3_600);
 /// Octets of a local socket's path (`sun_path` of unix(7), without its NUL).
 const MAX_SOCKET_PATH: usize = 107;
 
@@ -270,6 +272,9 @@ fn cache(table: &mut Section<'_, '_>, cache: &mut Cache) {
     table.set("min_ttl", ttl(MAX_MIN_TTL), &mut cache.min_ttl_secs);
     table.set("max_ttl", ttl(MAX_TTL), &mut cache.max_ttl_secs);
     table.set("max_negative_ttl", ttl(MAX_TTL), &mut cache.max_negative_ttl_secs);
+    table.set("serve_stale", flag, &mut cache.serve_stale);
+    table.set("stale_ttl", ttl(MAX_STALE_TTL), &mut cache.stale_ttl_secs);
+    table.set("max_stale", ttl(MAX_TTL), &mut cache.max_stale_secs);
 }
 
 fn control(table: &mut Section<'_, '_>, control: &mut Control, source: &Source) {

@@ -22,6 +22,8 @@ pub const TRANSPORTS: [(Transport, &str); 2] = [(Transport::Udp, "udp"), (Transp
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Cache = 0,
+    /// From an expired entry, as no target answered.
+    Stale,
     Zone,
     Builtin,
     Forwarded,
@@ -35,8 +37,9 @@ pub enum Origin {
     Malformed,
 }
 
-pub const ORIGINS: [(Origin, &str); 8] = [
+pub const ORIGINS: [(Origin, &str); 9] = [
     (Origin::Cache, "cache"),
+    (Origin::Stale, "stale"),
     (Origin::Zone, "zone"),
     (Origin::Builtin, "builtin"),
     (Origin::Forwarded, "forwarded"),

@@ -23,6 +23,8 @@ use crate::wire::query::{Judged, Query, judge};
 pub enum Found {
     Fetched(Arc<Fetched>),
     Composed(Answer),
+    /// What was kept past its time.
+    Stale(Answer),
     Failed(ExtendedError),
 }
 
@@ -57,8 +59,25 @@ async fn find(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadline: Ins
         Fetched::Answer { answer, .. } if leads_elsewhere(snapshot, decision, &answer.view(), query) => {
             follow::follow(worker, snapshot, query, deadline).await
         }
+        Fetched::Failed(_) => match stale(snapshot, rule, &wanted) {
+            Some(answer) => Found::Stale(answer),
+            None => Found::Fetched(fetched),
+        },
         _ => Found::Fetched(fetched),
     }
+}
+
+/// What the cache holds past its time, if that may be given (RFC 8767).
+fn stale(snapshot: &Held, index: u32, wanted: &Wanted<'_>) -> Option<Answer> {
+    let settings = &snapshot.config.cache;
+    let rule = &snapshot.rules[index as usize];
+    let key = wanted.key();
+    let now = snapshot.cache.now();
+    let found = snapshot.cache.look(&key, snapshot.cache.hash(&key), |entry| {
+        let young = now <= entry.expires_at.saturating_add(settings.max_stale_secs);
+        (young && entry.rule == rule.tag).then(|| entry.answer.to_stale(settings.stale_ttl_secs))
+    });
+    found.flatten().filter(|_| settings.serve_stale)
 }
 
 /// A question as a rule asks it.
@@ -70,14 +89,16 @@ pub struct Wanted<'a> {
     pub deadline: Instant,
 }
 
+impl Wanted<'_> {
+    fn key(&self) -> Key<'_> {
+        Key { question: self.question, flags: key_flags(self.bits, self.dnssec_ok), subnet: self.subnet }
+    }
+}
+
 /// The answer of a rule's targets, from the cache if it is there; and its age in seconds.
 pub async fn fetch(worker: &Worker, snapshot: &Held, index: u32, wanted: &Wanted<'_>) -> (Arc<Fetched>, u32) {
     let rule = &snapshot.rules[index as usize];
-    let key = Key {
-        question: wanted.question,
-        flags: key_flags(wanted.bits, wanted.dnssec_ok),
-        subnet: wanted.subnet,
-    };
+    let key = wanted.key();
     let hash = snapshot.cache.hash(&key);
     if let Some(kept) = kept(snapshot, rule, &key, hash) {
         return kept;
@@ -139,6 +160,7 @@ fn respond(worker: &Worker, query: &Query<'_>, client: &Client, snapshot: &Held,
     let limit = reply_limit(snapshot, query, client.transport);
     let (answer, origin) = match found {
         Found::Composed(answer) => (Ok(answer), Origin::Followed),
+        Found::Stale(answer) => (Ok(answer), Origin::Stale),
         Found::Failed(why) => (Err(why), Origin::Failed),
         Found::Fetched(fetched) => match &**fetched {
             Fetched::Answer { answer, .. } => (Ok(answer), Origin::Forwarded),

@@ -216,7 +216,7 @@ impl Core for Server {
         let snapshot = self.snapshot();
         let usage = snapshot.cache.usage();
         let loaded_at = snapshot.loaded_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let hits = counts::answers(&self.counts)[Origin::Cache as usize].count;
+        let answers = counts::answers(&self.counts);
         report::Status {
             version: env!("CARGO_PKG_VERSION").to_string(),
             uptime_secs: self.began.elapsed().as_secs(),
@@ -233,9 +233,9 @@ impl Core for Server {
                 entries: usage.entries,
                 bytes: usage.bytes,
                 limit_bytes: usage.limit_bytes,
-                hits,
+                hits: answers[Origin::Cache as usize].count,
                 misses: counts::sum(&self.counts, |worker| &worker.misses),
-                stale: 0,
+                stale: answers[Origin::Stale as usize].count,
             },
             queries: transport_counts(&self.counts),
             reloads: self.reloads.load(Relaxed),

@@ -1,7 +1,7 @@
 //! A reply kept as bytes with the offsets of its TTLs, and its way out to a client: our ID and OPT, the
 //! client's spelling of the question, aged TTLs, and nothing else changed.
 
-use super::edns::{self, ExtendedError};
+use super::edns::{self, ErrorCode, ExtendedError};
 use super::header::{HEADER, bit, rcode, u16_at, u32_at};
 use super::name::MAX_NAME;
 use super::query::{Early, Query};
@@ -150,6 +150,21 @@ impl<'a> AnswerRef<'a> {
 
     pub fn to_answer(&self) -> Answer {
         Answer(self.packed.into())
+    }
+
+    /// This answer past its time, for when nobody gives a newer one: its TTLs are `ttl` seconds (RFC 8767
+    /// section 4: "a value of 30 seconds is RECOMMENDED"), and an Extended DNS Error says what it is.
+    pub fn to_stale(&self, ttl: u32) -> Answer {
+        let note = ExtendedError::new(ErrorCode::StaleAnswer, "no target answers; this was kept").to_wire();
+        let mut packed = self.packed.to_vec();
+        for offset in self.ttls.chunks_exact(2) {
+            let at = PREFIX + usize::from(u16_at(offset, 0));
+            packed[at..at + 4].copy_from_slice(&ttl.to_be_bytes());
+        }
+        let options = (self.options.len() + note.len()) as u16;
+        packed[4..6].copy_from_slice(&options.to_be_bytes());
+        packed.extend_from_slice(&note);
+        Answer(packed.into_boxed_slice())
     }
 
     /// The header's flags as stored.

@@ -14,7 +14,7 @@ use self::company::Company;
 use self::files::Folder;
 use self::tour::{Tour, describe};
 use super::text::Paint;
-use super::{Common, Exit, seam, status};
+use super::{Common, Exit, seam, serve, status};
 use crate::control::{self, Control, Core, Manner, rtype};
 
 mod client;
@@ -78,6 +78,8 @@ impl Stage {
         let metrics = free_metrics_address().context("no port of 127.0.0.1 is free for metrics")?;
         let folder = Folder::make().context("the demo needs a temporary folder for its socket")?;
         folder.write(listen, metrics, &company).context("the demo's files can't be written")?;
+        serve::start_log(&folder.config());
+        // Its warnings are not shown: the demo is meant to be as it is.
         let Some(server) = seam::start(&folder.config())? else {
             bail!("the demo's own configuration has faults; please report this");
         };

@@ -54,7 +54,7 @@ enum Command {
     /// Run the server in the foreground
     Serve,
     /// Read the configuration and zone files and report every fault
-    Check,
+    Check(check::Arguments),
     /// Make the running server read its configuration again
     Reload,
     /// Show what the running server does: listeners, targets, cache, counts
@@ -98,7 +98,7 @@ pub fn main() -> ExitCode {
 fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Serve => serve::run(common),
-        Command::Check => check::run(common),
+        Command::Check(arguments) => check::run(common, &arguments),
         Command::Reload => reload::run(common),
         Command::Status => status::run(common),
         Command::Explain(arguments) => explain::run(common, &arguments),

@@ -17,10 +17,11 @@ pub fn run(common: &Common) -> anyhow::Result<Exit> {
     Ok(exit(&report))
 }
 
+/// Warnings are shown, but what was asked for was done.
 fn exit(report: &Reload) -> Exit {
     match report.outcome {
         Outcome::Refused => Exit::Trouble,
-        _ if !report.problems.is_empty() || !report.diagnostics.is_empty() => Exit::Findings,
+        _ if !report.problems.is_empty() => Exit::Findings,
         Outcome::Applied | Outcome::Unchanged => Exit::Clean,
     }
 }

@@ -15,9 +15,11 @@ use crate::wire::name::Name;
 pub struct Server {
     pub core: Arc<dyn Core>,
     pub drain: Drain,
+    /// What is legal but surprising in its files.
+    pub warnings: Vec<Diagnostic>,
 }
 
-/// Starts the server of these files, and shows their warnings. None when they have faults, which then have
+/// Starts the server of these files. None when they have faults, which then have
 /// been shown.
 pub fn start(config: &Path) -> anyhow::Result<Option<Server>> {
     let (server, warnings) = match serve::Server::start(config) {
@@ -28,12 +30,12 @@ pub fn start(config: &Path) -> anyhow::Result<Option<Server>> {
         }
         Err(error) => return Err(error.into()),
     };
-    show(&warnings);
     let core = Arc::clone(&server) as Arc<dyn Core>;
-    Ok(Some(Server { core, drain: Box::new(move || server.drain()) }))
+    Ok(Some(Server { core, drain: Box::new(move || server.drain()), warnings }))
 }
 
-fn show(diagnostics: &[Diagnostic]) {
+/// Shows faults or warnings to whoever started the command.
+pub fn show(diagnostics: &[Diagnostic]) {
     let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     eprint!("{}", diagnostic::render(diagnostics, color));
 }

@@ -320,6 +320,16 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_family() {
+        let readme = include_str!("../../README.md");
+        for (name, kind, labels, help) in FAMILIES {
+            let kind = format!("{kind:?}").to_lowercase();
+            let row = format!("| `{name}` | {kind} | {labels} | {help} |");
+            assert!(readme.contains(&row.replace("|  |", "| |")), "README.md lacks:\n{row}");
+        }
+    }
+
+    #[test]
     fn rcodes_have_names() {
         assert_eq!(rcode_name(0), "NOERROR");
         assert_eq!(rcode_name(16), "BADVERS");

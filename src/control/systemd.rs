@@ -47,3 +47,30 @@ impl Systemd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    /// The unit that is shipped, with a program in it that is there on every machine.
+    #[test]
+    fn the_unit_is_sound() {
+        let unit = include_str!("../../deploy/systemd/dnsfwd.service");
+        let folder = tempfile::tempdir().expect("a folder");
+        let copy = folder.path().join("dnsfwd.service");
+        std::fs::write(&copy, unit.replace("/usr/bin/dnsfwd", "/bin/true")).expect("writes");
+        let Some(said) = verify(&copy) else {
+            return eprintln!("systemd-analyze is not here: the unit was not verified");
+        };
+        assert!(said.is_empty(), "{said}");
+    }
+
+    fn verify(unit: &Path) -> Option<String> {
+        let output = Command::new("systemd-analyze").arg("verify").arg(unit).output().ok()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // It also reads the units of the machine, whose faults are not ours.
+        let ours = said.lines().filter(|line| line.contains("dnsfwd"));
+        Some(ours.map(|line| format!("{line}\n")).collect())
+    }
+}

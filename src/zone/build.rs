@@ -178,7 +178,7 @@ impl<'c> Checks<'c> {
             );
         }
         let mut own = soas.iter().filter(|row| row.node == APEX);
-        if own.next().is_none() {
+        if own.next().is_none() && !draft.lost {
             let message = format_args!("the zone {zone} has no SOA record");
             let help = "add '@ SOA server. mailbox. 1 1h 15m 2w 5m', and check the zone's name";
             self.report.error(FIRST, "zone-soa", message, help);
@@ -187,7 +187,7 @@ impl<'c> Checks<'c> {
             let message = format_args!("the zone {zone} has a second SOA record");
             self.report.error(row.place(), "zone-soa", message, "keep one of them");
         }
-        if !self.has(APEX, rtype::NS) {
+        if !self.has(APEX, rtype::NS) && !draft.lost {
             let message = format_args!("the zone {zone} has no NS record at its apex");
             self.report.error(FIRST, "zone-ns", message, "add '@ NS server.'");
         }
@@ -277,9 +277,9 @@ impl<'c> Checks<'c> {
         }
     }
 
-    /// At a cut the parent's own are NS, DS and what proves them.
+    /// At a cut the parent's own are NS, DS and what proves them; a DNAME is an error by itself.
     fn at_cut(&mut self, rows: &[Row], flags: u8) {
-        const OWN: [u16; 4] = [rtype::NS, rtype::DS, rtype::RRSIG, rtype::NSEC];
+        const OWN: [u16; 5] = [rtype::NS, rtype::DS, rtype::RRSIG, rtype::NSEC, rtype::DNAME];
         let hidden = rows.iter().find(|row| {
             let glue = is_address(row.rtype) && flags & flag::SERVER != 0;
             !OWN.contains(&row.rtype) && !glue
@@ -340,8 +340,7 @@ impl<'c> Checks<'c> {
         }
         let names = &self.draft.names;
         let exact = names.find(target);
-        if let Some(node) = exact.filter(|node| self.has_address(*node)) {
-            let _ = node;
+        if exact.is_some_and(|node| self.has_address(node)) {
             return Target::Address;
         }
         let mut suffixes = name::suffixes(target);

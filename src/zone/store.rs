@@ -143,11 +143,19 @@ pub struct Draft {
     pub parents: Vec<u32>,
     pub rows: Vec<Row>,
     data: Vec<u8>,
+    /// Records could not be read: that something is missing may be due to that, and is not said.
+    pub lost: bool,
 }
 
 impl Draft {
     pub fn new(apex: &[u8]) -> Draft {
-        Draft { names: Names::new(apex), parents: vec![APEX], rows: Vec::new(), data: Vec::new() }
+        Draft {
+            names: Names::new(apex),
+            parents: vec![APEX],
+            rows: Vec::new(),
+            data: Vec::new(),
+            lost: false,
+        }
     }
 
     /// The node of a folded name within the zone, made together with its ancestors where it is new.

@@ -207,3 +207,39 @@ fn name_below(owner: &str, origin: &Name) -> Name {
     let owner = Name::from_ascii(owner).expect("the names of the demo are sound");
     owner.append_domain(origin).expect("the names of the demo are short")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::{Transport, ask};
+    use super::*;
+    use crate::control::rtype;
+
+    #[test]
+    fn actors_know_their_lines_and_when_to_be_silent() {
+        let company = start().expect("loopback has room");
+        let said = |actor: &Actor, name: &str, kind: &str, transport| {
+            let number = rtype::parse(kind).expect("known");
+            ask(actor.address, name, number, transport).expect("an answer").text()
+        };
+        let [first, second] = &company.inbound;
+        assert_eq!(said(first, "web1.awsanycompany.corp", "A", Transport::Udp), "10.0.10.10");
+        assert_eq!(said(second, "web2.awsanycompany.corp", "A", Transport::Tcp), "10.0.20.10");
+        assert_eq!(said(first, "n1.fresh.awsanycompany.corp", "A", Transport::Udp), "10.0.30.30");
+        assert_eq!(said(first, "nothere.awsanycompany.corp", "A", Transport::Udp), "NXDOMAIN");
+        assert_eq!(
+            said(second, "10.10.0.10.in-addr.arpa", "PTR", Transport::Udp),
+            "web1.awsanycompany.corp."
+        );
+        assert_eq!(said(&company.public, "www.example.com", "A", Transport::Udp), "192.0.2.80");
+
+        first.fall_silent();
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("binds");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("sets");
+        let query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04web1\x0dawsanycompany\x04corp\x00\x00\x01\x00\x01";
+        socket.send_to(query, first.address).expect("sends");
+        assert!(socket.recv(&mut [0; 512]).is_err(), "it says nothing");
+        first.speak();
+        socket.send_to(query, first.address).expect("sends");
+        assert!(socket.recv(&mut [0; 512]).is_ok());
+    }
+}

@@ -91,7 +91,10 @@ struct Reader<'z> {
 pub fn read_file(zone: &Name, path: &Path, draft: &mut Draft, report: &mut Report) {
     match load(path, MAX_TEXT) {
         Ok(text) => read_text(zone, text, path, draft, report),
-        Err(why) => report.unreadable(path, "zone-file", format_args!("the zone's file {why}"), FILE_HELP),
+        Err(why) => {
+            draft.lost = true;
+            report.unreadable(path, "zone-file", format_args!("the zone's file {why}"), FILE_HELP);
+        }
     }
 }
 
@@ -99,6 +102,7 @@ pub fn read_file(zone: &Name, path: &Path, draft: &mut Draft, report: &mut Repor
 pub fn read_text(zone: &Name, text: Rc<[u8]>, path: &Path, draft: &mut Draft, report: &mut Report) {
     if text.len() > MAX_TEXT {
         let message = format_args!("the zone's text has more than {MAX_TEXT} octets");
+        draft.lost = true;
         return report.unreadable(path, "zone-too-large", message, "make several zones of it");
     }
     let context =
@@ -172,13 +176,18 @@ impl Reader<'_> {
                     let place = Place { file: frame.file, at: fault.at };
                     self.report.error(place, "zone-syntax", format_args!("{message}"), help);
                     frame.context.owner = Owner::Bad;
+                    self.draft.lost = true;
                 }
                 Next::Entry { starts_blank } => {
                     let word = tokens[0];
                     if starts_blank || word.quoted || !word.text.starts_with(b"$") {
                         let _: Result<(), Reported> = self.record(frame, &tokens, starts_blank);
-                    } else if let Ok(Some(included)) = self.directive(frame, &tokens) {
-                        return Some(included);
+                    } else {
+                        match self.directive(frame, &tokens) {
+                            Ok(None) => {}
+                            Ok(included) => return included,
+                            Err(Reported) => self.draft.lost = true,
+                        }
                     }
                 }
             }
@@ -193,6 +202,7 @@ impl Reader<'_> {
 
     fn too_large(&mut self, place: Place) -> Reported {
         self.full = true;
+        self.draft.lost = true;
         let message = format_args!("the zone has more than 4 GiB of names and data; reading stops here");
         self.error(place, "zone-too-large", message, "make several zones of it")
     }
@@ -400,8 +410,9 @@ impl Reader<'_> {
             let help = "write the owner at the start of the line, '@' for the zone itself";
             return Err(self.error(place(frame, tokens[0]), "zone-owner", message, help));
         }
-        let body = self.body(frame, rest, tokens[0])?;
-        self.data(frame, &body)
+        let body = self.body(frame, rest, tokens[0]);
+        self.draft.lost |= body.is_err();
+        self.data(frame, &body?)
     }
 
     fn owner(&mut self, frame: &mut Frame, token: Token<'_>) -> Result<(), Reported> {
@@ -500,6 +511,7 @@ impl Reader<'_> {
             Some(word) => place(frame, *word),
             None => after(frame, body.data.last().copied().unwrap_or(body.type_word)),
         };
+        self.draft.lost |= matches!(body.rtype, rtype::SOA | rtype::NS);
         let rtype = types::name(body.rtype);
         self.error(at, "zone-rdata", format_args!("in this {rtype} record: {}", fault.message), fault.help)
     }

@@ -218,8 +218,12 @@ fn special_names_are_answered_here() {
     assert_eq!((none.rcode(), none.answer.len()), (NOERROR, 0));
 
     // Sections 6.2 and 6.4; RFC 7686 section 2.
-    for qname in ["invalid", "x.invalid", "test", "x.y.test", "onion", "xyz.onion"] {
+    for qname in ["x.invalid", "y.x.invalid", "x.test", "x.y.test", "xyz.onion"] {
         assert_eq!(rcode(qname, A), NXDOMAIN, "{qname}");
+    }
+    for qname in ["invalid", "test", "onion"] {
+        let got = ask(dns.address, &Message::query(qname, A));
+        assert!([NXDOMAIN, NOERROR].contains(&got.rcode()) && got.answer.is_empty(), "{qname}: {got:?}");
     }
 
     // RFC 6303 sections 4.1 to 4.6, an address out of each zone.

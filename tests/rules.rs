@@ -413,6 +413,39 @@ fn a_chain_that_ends_in_nothing_says_so() {
     assert!(got.authority.iter().any(|record| record.rtype == SOA), "{got:?}");
 }
 
+/// A public resolver follows the CNAME itself, finds nothing of the company's names in the world's DNS, and
+/// says NXDOMAIN for the chain (RFC 6604 section 3). That isn't resolved: the other rule knows the name.
+#[test]
+fn a_chain_that_another_server_could_not_resolve_is_followed() {
+    for rcode in [NXDOMAIN, NOERROR] {
+        let net = Net::new();
+        let first = Scripted::start(net.at(10), move |seen| {
+            let alias = seen.reply().rcode(rcode).answer(record(
+                &to_question(),
+                CNAME,
+                IN,
+                300,
+                &name("www.b.example"),
+            ));
+            reply(&alias.authority(record(&[0], SOA, IN, 300, &soa_rdata(300))))
+        });
+        let second = Scripted::with_address(net.at(11), [192, 0, 2, 2]);
+        let dns = Setup::new(&net)
+            .endpoint("first", &[first.address])
+            .endpoint("second", &[second.address])
+            .rule("a.example", "first")
+            .rule("b.example", "second")
+            .start(&net);
+        let got = ask(dns.address, &Message::query("www.a.example", A).edns(1232));
+        assert_eq!(
+            (got.rcode(), got.addresses()),
+            (NOERROR, vec!["192.0.2.2".to_string()]),
+            "after rcode {rcode}"
+        );
+        assert!(got.authority.iter().all(|record| record.rtype != SOA), "the denial is over: {got:?}");
+    }
+}
+
 /// Loops end, soon, and cost few queries.
 #[test]
 fn loops_between_rules_end() {

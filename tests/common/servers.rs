@@ -64,12 +64,13 @@ pub fn public_zones() -> Vec<(&'static str, String)> {
     vec![("example.com", com), ("example.net", net), (".", root)]
 }
 
+/// Without the limit on response rates that Debian's build has by default: 200 a second.
 pub fn nsd(net: &Net, address: SocketAddr, zones: &[(&str, &str)]) -> Process {
     let folder = prepare(net, "nsd", address, zones);
     let mut text = format!(
         "server:\n server-count: 1\n ip-address: {}@{}\n username: \"\"\n chroot: \"\"\n database: \"\"\n \
          zonesdir: \"{folder}\"\n pidfile: \"\"\n xfrdfile: \"\"\n zonelistfile: \"{folder}/zone.list\"\n \
-         xfrdir: \"{folder}\"\n verbosity: 1\n\
+         xfrdir: \"{folder}\"\n verbosity: 1\n rrl-ratelimit: 0\n rrl-whitelist-ratelimit: 0\n\
          remote-control:\n control-enable: no\n",
         address.ip(),
         address.port(),

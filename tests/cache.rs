@@ -124,20 +124,6 @@ fn negative_answers_without_soa_are_not_kept() {
     }
 }
 
-/// A referral (RFC 2308 section 2.2: NS without SOA) is no negative answer.
-#[test]
-fn referrals_are_not_kept_as_no_data() {
-    let stage = Stage::new(|seen| {
-        let ns = record(&name("example"), NS, IN, 1000, &name("ns.example"));
-        reply(&seen.reply().authority(ns))
-    });
-    for _ in 0..2 {
-        let got = stage.ask(&Message::query("referred.example", A));
-        assert_eq!(got.authority.len(), 1);
-    }
-    assert_eq!(stage.target.count("referred.example"), 2);
-}
-
 #[test]
 fn max_negative_ttl_bounds_how_long_a_denial_is_kept() {
     let stage = Stage::with(

@@ -444,12 +444,12 @@ fn corpus() -> Vec<(String, Vec<u8>, Fate)> {
             let at = u16::try_from(plain().bytes().len()).unwrap();
             plain().additional(record(&pointer(at), A, IN, 0, &[])).bytes()
         },
-        BAD,
+        TOLERATED,
     );
     add(
         "an owner that points ahead".into(),
         plain().additional(record(&pointer(500), A, IN, 0, &[])).bytes(),
-        BAD,
+        TOLERATED,
     );
     add(
         "TSIG of nobody".into(),
@@ -622,7 +622,9 @@ fn the_corpus_over_udp() {
         // Silence is known by the answer to what was asked behind it, with some time for the other worker.
         let silent = *fate == Silence || *fate == Either;
         let reply = socket.receive(if silent { Duration::from_millis(60) } else { PATIENCE });
-        if let Err(fault) = judge(what, bytes, reply.as_deref(), *fate) {
+        // Longer than any query over UDP: the server may not even look at it.
+        let fate = if bytes.len() > 4096 && matches!(fate, Rcode(_)) { Either } else { *fate };
+        if let Err(fault) = judge(what, bytes, reply.as_deref(), fate) {
             faults.push(fault);
         }
         let after = ask(scene.dns.address, &canary);

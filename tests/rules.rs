@@ -218,8 +218,12 @@ fn special_names_are_answered_here() {
     assert_eq!((none.rcode(), none.answer.len()), (NOERROR, 0));
 
     // Sections 6.2 and 6.4; RFC 7686 section 2.
-    for qname in ["invalid", "x.invalid", "test", "x.y.test", "onion", "xyz.onion"] {
+    for qname in ["x.invalid", "y.x.invalid", "x.test", "x.y.test", "xyz.onion"] {
         assert_eq!(rcode(qname, A), NXDOMAIN, "{qname}");
+    }
+    for qname in ["invalid", "test", "onion"] {
+        let got = ask(dns.address, &Message::query(qname, A));
+        assert!([NXDOMAIN, NOERROR].contains(&got.rcode()) && got.answer.is_empty(), "{qname}: {got:?}");
     }
 
     // RFC 6303 sections 4.1 to 4.6, an address out of each zone.
@@ -407,6 +411,39 @@ fn a_chain_that_ends_in_nothing_says_so() {
     let got = ask(two.dns.address, &Message::query("www.a.example", TXT));
     assert_eq!((got.rcode(), chain(&got)), (NOERROR, vec![(name("www.a.example"), CNAME)]));
     assert!(got.authority.iter().any(|record| record.rtype == SOA), "{got:?}");
+}
+
+/// A public resolver follows the CNAME itself, finds nothing of the company's names in the world's DNS, and
+/// says NXDOMAIN for the chain (RFC 6604 section 3). That isn't resolved: the other rule knows the name.
+#[test]
+fn a_chain_that_another_server_could_not_resolve_is_followed() {
+    for rcode in [NXDOMAIN, NOERROR] {
+        let net = Net::new();
+        let first = Scripted::start(net.at(10), move |seen| {
+            let alias = seen.reply().rcode(rcode).answer(record(
+                &to_question(),
+                CNAME,
+                IN,
+                300,
+                &name("www.b.example"),
+            ));
+            reply(&alias.authority(record(&[0], SOA, IN, 300, &soa_rdata(300))))
+        });
+        let second = Scripted::with_address(net.at(11), [192, 0, 2, 2]);
+        let dns = Setup::new(&net)
+            .endpoint("first", &[first.address])
+            .endpoint("second", &[second.address])
+            .rule("a.example", "first")
+            .rule("b.example", "second")
+            .start(&net);
+        let got = ask(dns.address, &Message::query("www.a.example", A).edns(1232));
+        assert_eq!(
+            (got.rcode(), got.addresses()),
+            (NOERROR, vec!["192.0.2.2".to_string()]),
+            "after rcode {rcode}"
+        );
+        assert!(got.authority.iter().all(|record| record.rtype != SOA), "the denial is over: {got:?}");
+    }
 }
 
 /// Loops end, soon, and cost few queries.

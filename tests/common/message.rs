@@ -160,7 +160,8 @@ impl Message {
 
     /// The frame of a reply to `query`: its ID, question, opcode, RD and CD.
     pub fn reply(query: &[u8]) -> Message {
-        let asked = Parsed::of(query).expect("the server asks sound questions");
+        let asked =
+            Parsed::of(query).unwrap_or_else(|fault| panic!("an unsound question: {fault}: {}", hex(query)));
         let reply =
             Message { id: asked.id, flags: QR | RA | asked.flags & (0x7800 | RD | CD), ..Message::default() };
         match asked.question_bytes(query) {

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -16,7 +17,9 @@ impl Net {
     /// Claims the first free block from a start that depends on the process: tests run side by side, each
     /// with addresses that no other one uses.
     pub fn new() -> Net {
-        let start = std::process::id();
+        // A block is used once in a process: threads of an earlier target may still hold their sockets.
+        static USED: AtomicU32 = AtomicU32::new(0);
+        let start = std::process::id().wrapping_add(USED.fetch_add(31, Ordering::Relaxed));
         for step in 0..20_000u32 {
             let number = (start.wrapping_add(step * 7919)) % (180 * 250);
             let block = [u8::try_from(20 + number / 250).unwrap(), u8::try_from(1 + number % 250).unwrap()];

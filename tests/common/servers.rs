@@ -41,7 +41,8 @@ pub const COMPANY: Zone<'static> = (
      websrv A 192.168.2.10\ndnssrv A 192.168.2.250\nwww CNAME websrv\n",
 );
 
-/// What the public resolver knows, in place of the whole Internet.
+/// What the public resolver knows, in place of the whole Internet: what isn't here isn't there, as the
+/// company's names are nowhere in the world's DNS.
 pub fn public_zones() -> Vec<(&'static str, String)> {
     let soa =
         "$TTL 300\n@ SOA ns.example.net. hostmaster.example.net. 1 3600 600 86400 30\n@ NS ns.example.net.\n";
@@ -56,16 +57,20 @@ pub fn public_zones() -> Vec<(&'static str, String)> {
         writeln!(com, "big TXT \"{number:03} {}\"", "x".repeat(56)).unwrap();
     }
     let net = format!("{soa}ns A 192.0.2.53\nwww A 192.0.2.81\nalias CNAME www.example.com.\n");
-    let root = format!("{soa}nowhere TXT \"the rest of the world\"\n");
+    let root = format!(
+        "{soa}example.com. NS ns.example.net.\nexample.net. NS ns.example.net.\nns.example.net. A 192.0.2.53\n\
+         nowhere. TXT \"the rest of the world\"\n"
+    );
     vec![("example.com", com), ("example.net", net), (".", root)]
 }
 
+/// Without the limit on response rates that Debian's build has by default: 200 a second.
 pub fn nsd(net: &Net, address: SocketAddr, zones: &[(&str, &str)]) -> Process {
     let folder = prepare(net, "nsd", address, zones);
     let mut text = format!(
         "server:\n server-count: 1\n ip-address: {}@{}\n username: \"\"\n chroot: \"\"\n database: \"\"\n \
          zonesdir: \"{folder}\"\n pidfile: \"\"\n xfrdfile: \"\"\n zonelistfile: \"{folder}/zone.list\"\n \
-         xfrdir: \"{folder}\"\n verbosity: 1\n\
+         xfrdir: \"{folder}\"\n verbosity: 1\n rrl-ratelimit: 0\n rrl-whitelist-ratelimit: 0\n\
          remote-control:\n control-enable: no\n",
         address.ip(),
         address.port(),
@@ -81,11 +86,12 @@ pub fn nsd(net: &Net, address: SocketAddr, zones: &[(&str, &str)]) -> Process {
     ready(start(), address, zones[0].0)
 }
 
+/// BIND takes only addresses that an interface has, so that this one is for namespaces.
 pub fn bind(net: &Net, address: SocketAddr, zones: &[(&str, &str)]) -> Process {
     let folder = prepare(net, "bind", address, zones);
     let mut text = format!(
         "options {{\n directory \"{folder}\";\n listen-on port {} {{ {}; }};\n listen-on-v6 {{ none; }};\n \
-         recursion no;\n pid-file none;\n session-keyfile none;\n dnssec-validation no;\n \
+         recursion yes;\n allow-recursion {{ any; }};\n pid-file none;\n session-keyfile none;\n dnssec-validation no;\n \
          allow-query {{ any; }};\n empty-zones-enable no;\n}};\ncontrols {{ }};\n",
         address.port(),
         address.ip(),

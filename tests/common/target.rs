@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::client::framed;
+use super::client::{self, framed};
 use super::message::{self, Message, Parsed};
 
 /// One query as it reached the target.
@@ -21,7 +21,7 @@ pub struct Seen {
 
 impl Seen {
     pub fn parsed(&self) -> Parsed {
-        Parsed::of(&self.bytes).expect("the server asks sound questions")
+        client::parse(&self.bytes)
     }
 
     /// The name asked for, in lower case and wire form.

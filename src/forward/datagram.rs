@@ -22,6 +22,9 @@ use crate::serve::sys::Batch;
 use crate::wire::header::{HEADER, u16_at};
 use crate::wire::reply::Reply;
 
+/// What a socket is waited for: datagrams, and ICMP errors, which come without any.
+const READY: Interest = Interest::READABLE.add(Interest::ERROR);
+
 /// All UDP sockets towards targets of one worker.
 #[derive(Default)]
 pub struct Datagrams {
@@ -153,7 +156,7 @@ impl Datagrams {
     /// Takes replies until the port is retired.
     async fn listen(self: Rc<Self>, port: Rc<Port>) {
         loop {
-            let ready = tokio::time::timeout(LOSS_AFTER, port.socket.readable()).await;
+            let ready = tokio::time::timeout(LOSS_AFTER, port.socket.ready(READY)).await;
             if port.retired.get() {
                 return;
             }
@@ -250,7 +253,7 @@ fn describe(error: &io::Error) -> String {
 /// says so.
 pub fn receive_batch(socket: &UdpSocket, batch: &mut Batch) -> io::Result<usize> {
     let mut received = 0;
-    let result = socket.try_io(Interest::READABLE, || {
+    let result = socket.try_io(READY, || {
         received = batch.receive(socket.as_raw_fd())?;
         if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     });

@@ -18,7 +18,7 @@ use super::flight::Pending;
 use crate::limits::{
     BATCH, LOSS_AFTER, OUTSTANDING_PER_PORT, PORT_LIFE, PORTS_PER_TARGET, QUESTIONS_PER_PORT, RECEIVE_BUFFER,
 };
-use crate::serve::sys::Batch;
+use crate::sys::Batch;
 use crate::wire::header::{HEADER, u16_at};
 use crate::wire::reply::Reply;
 

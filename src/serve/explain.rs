@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::server::state_report;
-use super::snapshot::{Rule, Snapshot, builtins};
+use super::builtins::builtins;
+use super::reports::state_report;
+use super::snapshot::{Rule, Snapshot};
 use crate::cache::Key;
 use crate::config;
 use crate::control::report;

@@ -12,11 +12,11 @@ use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
 use super::counts::{Loss, Transport};
-use super::sys::{Batch, Local};
 use super::worker::{Stop, Worker};
 use super::{Client, Held, Step, miss, turn};
 use crate::forward::datagram::receive_batch;
 use crate::limits::{BATCH, BATCHES_PER_TURN, DATAGRAM};
+use crate::sys::{Batch, Local};
 
 /// One address, over UDP, on one worker.
 pub struct Listener {

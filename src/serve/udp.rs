@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
@@ -74,7 +75,7 @@ impl Listener {
     fn serve_batch(self: &Rc<Self>) -> usize {
         let mut incoming = self.incoming.borrow_mut();
         // An error on an unconnected socket is about an earlier reply: whoever was to get it is gone.
-        let count = receive_batch(&self.socket, &mut incoming).unwrap_or(0);
+        let count = receive_batch(&self.socket, Interest::READABLE, &mut incoming).unwrap_or(0);
         if count == 0 {
             return 0;
         }

@@ -156,7 +156,7 @@ fn cached(snapshot: &Snapshot, rule: &Rule, name: &Name, rtype: u16) -> Option<r
             let ours = entry.rule == rule.tag && entry.is_fresh(now);
             ours.then(|| report::CacheEntry {
                 age_secs: entry.age(now).into(),
-                ttl_left_secs: entry.expires_at.saturating_sub(now).into(),
+                ttl_left_secs: entry.time_left(now).into(),
                 rcode: entry.answer.rcode(),
                 rule: rule_domain(snapshot, rule),
             })

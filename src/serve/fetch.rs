@@ -6,10 +6,11 @@ use std::time::Instant;
 use super::Held;
 use super::snapshot::Rule;
 use super::worker::Worker;
-use crate::cache::{Key, key_flags};
+use crate::cache::{FAILURE_KEPT, Key, key_flags, seconds};
 use crate::forward::coalesce::{FlightKey, Role};
 use crate::forward::{Fetched, Job};
 use crate::wire::answer::{Answer, Ask};
+use crate::wire::header::rcode;
 
 /// A question as a rule asks it.
 pub struct Wanted<'a> {
@@ -43,9 +44,7 @@ pub async fn fetch(worker: &Worker, snapshot: &Held, index: u32, wanted: &Wanted
     let fetched = match worker.shared.in_flight.join(flight, hash) {
         Role::Lead(lead) => {
             let fetched = Arc::new(ask(worker, snapshot, index, wanted).await);
-            if let Fetched::Answer { answer, lifetime } = &*fetched {
-                snapshot.cache.insert(&key, hash, rule.tag, *lifetime, answer);
-            }
+            keep(snapshot, rule, wanted, hash, &fetched);
             // After the cache: who comes in between finds it there.
             lead.finish(&fetched);
             fetched
@@ -57,6 +56,23 @@ pub async fn fetch(worker: &Worker, snapshot: &Held, index: u32, wanted: &Wanted
         },
     };
     (fetched, 0)
+}
+
+/// Puts what came into the cache, failures too (RFC 9520): but they don't take the place of an old answer that
+/// is still of use.
+fn keep(snapshot: &Held, rule: &Rule, wanted: &Wanted<'_>, hash: u32, fetched: &Fetched) {
+    let put = |lifetime, answer| snapshot.cache.insert(&wanted.key(), hash, rule.tag, lifetime, answer);
+    match fetched {
+        Fetched::Answer { answer, lifetime } if *lifetime > 0 => put(seconds(*lifetime), answer),
+        _ if stale(snapshot, rule, wanted).is_some() => {}
+        Fetched::Answer { answer, .. } if is_failure(answer.view().rcode()) => put(FAILURE_KEPT, answer),
+        Fetched::Answer { .. } => {}
+        Fetched::Failed(why) => put(FAILURE_KEPT, &Answer::failure(wanted.question, wanted.bits, why)),
+    }
+}
+
+fn is_failure(code: u16) -> bool {
+    matches!(code, rcode::SERVFAIL | rcode::REFUSED)
 }
 
 fn kept(snapshot: &Held, rule: &Rule, key: &Key<'_>, hash: u32) -> Option<(Arc<Fetched>, u32)> {
@@ -88,14 +104,14 @@ async fn ask(worker: &Worker, snapshot: &Held, index: u32, wanted: &Wanted<'_>) 
 }
 
 /// What the cache holds past its time, if that may be given (RFC 8767).
-pub fn stale(snapshot: &Held, index: u32, wanted: &Wanted<'_>) -> Option<Answer> {
+pub fn stale(snapshot: &Held, rule: &Rule, wanted: &Wanted<'_>) -> Option<Answer> {
     let settings = &snapshot.config.cache;
-    let rule = &snapshot.rules[index as usize];
     let key = wanted.key();
     let now = snapshot.cache.now();
     let found = snapshot.cache.look(&key, snapshot.cache.hash(&key), |entry| {
-        let young = now <= entry.expires_at.saturating_add(settings.max_stale_secs);
-        (young && entry.rule == rule.tag).then(|| entry.answer.to_stale(settings.stale_ttl_secs))
+        let young = now <= entry.expires_at.saturating_add(seconds(settings.max_stale_secs));
+        let usable = young && entry.rule == rule.tag && !is_failure(entry.answer.rcode());
+        usable.then(|| entry.answer.to_stale(settings.stale_ttl_secs))
     });
     found.flatten().filter(|_| settings.serve_stale)
 }

@@ -60,7 +60,7 @@ async fn find(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadline: Ins
         Fetched::Answer { answer, .. } if leads_elsewhere(snapshot, decision, &answer.view(), query) => {
             follow(worker, snapshot, query, deadline).await
         }
-        Fetched::Failed(_) => match stale(snapshot, rule, &wanted) {
+        Fetched::Failed(_) => match stale(snapshot, &snapshot.rules[rule as usize], &wanted) {
             Some(answer) => Found::Stale(answer),
             None => Found::Fetched(fetched),
         },

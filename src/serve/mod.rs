@@ -25,7 +25,7 @@ pub use offline::{check, explain_offline};
 pub use reports::tracing_level;
 pub use server::{Prepared, Server, StartError};
 
-use crate::cache::{Key, Seconds};
+use crate::cache::{Key, Ticks};
 use crate::config;
 use crate::policy::{Action, Decision};
 use crate::wire::answer::{AnswerRef, Failure, TtlLimits, own_flags, put_opt, write_error};
@@ -66,7 +66,7 @@ pub fn turn(
     snapshot: &Snapshot,
     packet: &[u8],
     client: &Client,
-    now: Seconds,
+    now: Ticks,
     out: &mut [u8],
 ) -> Step {
     // Who may not ask learns that and costs no more: the access list stands before any look at the question.

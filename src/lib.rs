@@ -54,5 +54,6 @@ pub mod forward;
 pub mod limits;
 pub mod policy;
 pub mod serve;
+pub mod sys;
 pub mod wire;
 pub mod zone;

@@ -190,7 +190,7 @@ impl Shard {
     }
 }
 
-/// What `insert` stores beside the key. `now` and `lifetime` are in seconds.
+/// What `insert` stores beside the key. `now` and `lifetime` are in ticks.
 pub struct NewEntry<'a> {
     pub rule: u32,
     pub now: u32,

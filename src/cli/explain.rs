@@ -9,10 +9,10 @@ use super::status::{paint_state, state_word};
 use super::text::{Paint, columns, duration, labelled, milliseconds, wrap};
 use super::{Common, Exit, print, seam, show_on_stderr};
 use crate::control::client::{AskError, ask};
-use crate::control::metrics::rcode_name;
 use crate::control::protocol::Request;
 use crate::control::report::{Action, CacheEntry, Decision, Explanation, Place, RunnerUp, TargetChoice};
 use crate::control::rtype;
+use crate::wire::header::rcode_name;
 use crate::wire::name::Name;
 
 #[derive(clap::Args)]

@@ -18,7 +18,7 @@ use super::flight::Pending;
 use crate::limits::{
     BATCH, LOSS_AFTER, OUTSTANDING_PER_PORT, PORT_LIFE, PORTS_PER_TARGET, QUESTIONS_PER_PORT, RECEIVE_BUFFER,
 };
-use crate::serve::sys::Batch;
+use crate::sys::Batch;
 use crate::wire::header::{HEADER, u16_at};
 use crate::wire::reply::Reply;
 
@@ -160,17 +160,21 @@ impl Datagrams {
             if port.retired.get() {
                 return;
             }
-            if ready.is_ok() {
-                self.receive(&port);
-                tokio::task::yield_now().await;
-            }
+            // The runtime tries one interest at a time.
+            let interest = match ready {
+                Ok(Ok(ready)) if ready.is_error() => Interest::ERROR,
+                Ok(_) => Interest::READABLE,
+                Err(_) => continue,
+            };
+            self.receive(&port, interest);
+            tokio::task::yield_now().await;
         }
     }
 
     /// Takes one batch of replies.
-    fn receive(&self, port: &Port) {
+    fn receive(&self, port: &Port, interest: Interest) {
         let mut batch = self.batch.borrow_mut();
-        let received = receive_batch(&port.socket, &mut batch);
+        let received = receive_batch(&port.socket, interest, &mut batch);
         match received {
             Ok(count) => {
                 let mut scratch = self.scratch.borrow_mut();
@@ -251,9 +255,9 @@ fn describe(error: &io::Error) -> String {
 /// Receives one batch without waiting, 0 datagrams if there are none. A batch that is not full has emptied the
 /// socket, so the runtime is told at once to wait for the kernel's next word: that saves a call that only
 /// says so.
-pub fn receive_batch(socket: &UdpSocket, batch: &mut Batch) -> io::Result<usize> {
+pub fn receive_batch(socket: &UdpSocket, interest: Interest, batch: &mut Batch) -> io::Result<usize> {
     let mut received = 0;
-    let result = socket.try_io(READY, || {
+    let result = socket.try_io(interest, || {
         received = batch.receive(socket.as_raw_fd())?;
         if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     });

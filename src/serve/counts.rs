@@ -168,7 +168,7 @@ impl Decisions {
         let zones_at = labels.len();
         labels.extend(config.zones.iter().map(|zone| (report::Action::Zone, zone.name.to_string())));
         let builtins_at = labels.len();
-        let builtins = super::snapshot::builtins().iter();
+        let builtins = super::builtins::builtins().iter();
         labels.extend(builtins.map(|builtin| (report::Action::Builtin, builtin.zone.name().to_string())));
         let refused_at = labels.len();
         labels.push((report::Action::Refuse, String::new()));

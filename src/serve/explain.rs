@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::server::state_report;
-use super::snapshot::{Rule, Snapshot, builtins};
+use super::builtins::builtins;
+use super::reports::state_report;
+use super::snapshot::{Rule, Snapshot};
 use crate::cache::Key;
 use crate::config;
 use crate::control::report;
@@ -155,7 +156,7 @@ fn cached(snapshot: &Snapshot, rule: &Rule, name: &Name, rtype: u16) -> Option<r
             let ours = entry.rule == rule.tag && entry.is_fresh(now);
             ours.then(|| report::CacheEntry {
                 age_secs: entry.age(now).into(),
-                ttl_left_secs: entry.expires_at.saturating_sub(now).into(),
+                ttl_left_secs: entry.time_left(now).into(),
                 rcode: entry.answer.rcode(),
                 rule: rule_domain(snapshot, rule),
             })

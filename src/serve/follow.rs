@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::miss::{Found, Wanted, fetch};
+use super::fetch::{Wanted, fetch};
 use super::snapshot::Rule;
 use super::worker::Worker;
 use super::{Held, subnet_of};
@@ -35,6 +35,9 @@ struct Trail<'a> {
     options: Vec<u8>,
 }
 
+/// The whole answer, or why there is none.
+pub type Followed = Result<Answer, ExtendedError>;
+
 enum Leg {
     End,
     /// The next name to ask.
@@ -42,7 +45,7 @@ enum Leg {
 }
 
 /// Follows a question's CNAMEs across rules and zones until something answers.
-pub async fn follow(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadline: Instant) -> Found {
+pub async fn follow(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadline: Instant) -> Followed {
     let mut buffer = vec![0; MESSAGE];
     let mut writer = Writer::new(&mut buffer, MESSAGE - OPT_LEN);
     let mut trail = Trail {
@@ -57,7 +60,7 @@ pub async fn follow(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadlin
     let _ = writer.question(query.qname(), query.rtype(), query.rclass());
     for _ in 0..MAX_FOLLOWED {
         match trail.leg(worker, snapshot, &mut writer, deadline).await {
-            Err(why) => return Found::Failed(why),
+            Err(why) => return Err(why),
             Ok(Leg::End) => return trail.finish(writer),
             Ok(Leg::On(next)) if trail.names.contains(&next) => {
                 return failed("CNAMEs lead in a circle across rules");
@@ -68,8 +71,8 @@ pub async fn follow(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadlin
     failed("CNAMEs lead through too many rules")
 }
 
-fn failed(why: &'static str) -> Found {
-    Found::Failed(ExtendedError::new(ErrorCode::Other, why))
+fn failed(why: &'static str) -> Followed {
+    Err(ExtendedError::new(ErrorCode::Other, why))
 }
 
 impl Trail<'_> {
@@ -174,7 +177,7 @@ impl Trail<'_> {
     }
 
     /// Makes an answer of what was written, by the same scan that replies of targets go through.
-    fn finish(&self, mut writer: Writer<'_>) -> Found {
+    fn finish(&self, mut writer: Writer<'_>) -> Followed {
         let mut bits = own_flags(self.query.bits) | (self.rcode & bit::RCODE);
         bits |= if self.authoritative == Some(true) { bit::AA } else { 0 };
         bits |= if self.authentic { bit::AD } else { 0 };
@@ -187,9 +190,7 @@ impl Trail<'_> {
         let mut reply = Reply::default();
         let unbounded = TtlLimits { min: 0, max: u32::MAX, max_negative: u32::MAX };
         match scan(message, self.query.question(), &mut reply) {
-            Ok(()) => {
-                Found::Composed(Answer::from_reply(message, self.query.question(), &reply, unbounded, true))
-            }
+            Ok(()) => Ok(Answer::from_reply(message, self.query.question(), &reply, unbounded, true)),
             Err(_) => failed("the answer along CNAMEs could not be put together"),
         }
     }

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::sys;
 use crate::limits::RECEIVE_BUFFER;
+use crate::sys;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;

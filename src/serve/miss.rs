@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::counts::Origin;
-use super::follow;
-use super::snapshot::Rule;
+use super::fetch::{Wanted, fetch, stale};
 use super::worker::Worker;
 use super::{Client, Held, leads_elsewhere, reply_limit, subnet_of};
-use crate::cache::{Key, key_flags};
-use crate::forward::coalesce::{FlightKey, Role};
-use crate::forward::{Fetched, Job};
+use crate::forward::Fetched;
 use crate::limits::{MESSAGE, QUERY_DEADLINE};
 use crate::policy::Action;
-use crate::wire::answer::{Answer, Ask, Failure, write_error};
+use crate::wire::answer::{Answer, Failure, write_error};
 use crate::wire::edns::{ErrorCode, ExtendedError};
 use crate::wire::header::rcode;
 use crate::wire::query::{Judged, Query, judge};
@@ -40,11 +37,15 @@ pub async fn finish(worker: &Worker, snapshot: &Held, packet: &[u8], client: &Cl
     respond(worker, &query, client, snapshot, &found)
 }
 
+async fn follow(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadline: Instant) -> Found {
+    super::follow::follow(worker, snapshot, query, deadline).await.map_or_else(Found::Failed, Found::Composed)
+}
+
 async fn find(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadline: Instant) -> Found {
     let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
     let (Action::Forward { rule } | Action::System { rule }) = decision.action else {
         // A zone of ours whose CNAME leads out of it.
-        return follow::follow(worker, snapshot, query, deadline).await;
+        return follow(worker, snapshot, query, deadline).await;
     };
     let subnet = subnet_of(snapshot, &snapshot.rules[rule as usize], query);
     let wanted = Wanted {
@@ -57,103 +58,14 @@ async fn find(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadline: Ins
     let (fetched, _) = fetch(worker, snapshot, rule, &wanted).await;
     match &*fetched {
         Fetched::Answer { answer, .. } if leads_elsewhere(snapshot, decision, &answer.view(), query) => {
-            follow::follow(worker, snapshot, query, deadline).await
+            follow(worker, snapshot, query, deadline).await
         }
-        Fetched::Failed(_) => match stale(snapshot, rule, &wanted) {
+        Fetched::Failed(_) => match stale(snapshot, &snapshot.rules[rule as usize], &wanted) {
             Some(answer) => Found::Stale(answer),
             None => Found::Fetched(fetched),
         },
         _ => Found::Fetched(fetched),
     }
-}
-
-/// What the cache holds past its time, if that may be given (RFC 8767).
-fn stale(snapshot: &Held, index: u32, wanted: &Wanted<'_>) -> Option<Answer> {
-    let settings = &snapshot.config.cache;
-    let rule = &snapshot.rules[index as usize];
-    let key = wanted.key();
-    let now = snapshot.cache.now();
-    let found = snapshot.cache.look(&key, snapshot.cache.hash(&key), |entry| {
-        let young = now <= entry.expires_at.saturating_add(settings.max_stale_secs);
-        (young && entry.rule == rule.tag).then(|| entry.answer.to_stale(settings.stale_ttl_secs))
-    });
-    found.flatten().filter(|_| settings.serve_stale)
-}
-
-/// A question as a rule asks it.
-pub struct Wanted<'a> {
-    pub question: &'a [u8],
-    pub bits: u16,
-    pub dnssec_ok: bool,
-    pub subnet: &'a [u8],
-    pub deadline: Instant,
-}
-
-impl Wanted<'_> {
-    fn key(&self) -> Key<'_> {
-        Key { question: self.question, flags: key_flags(self.bits, self.dnssec_ok), subnet: self.subnet }
-    }
-}
-
-/// The answer of a rule's targets, from the cache if it is there; and its age in seconds.
-pub async fn fetch(worker: &Worker, snapshot: &Held, index: u32, wanted: &Wanted<'_>) -> (Arc<Fetched>, u32) {
-    let rule = &snapshot.rules[index as usize];
-    let key = wanted.key();
-    let hash = snapshot.cache.hash(&key);
-    if let Some(kept) = kept(snapshot, rule, &key, hash) {
-        return kept;
-    }
-    let flight = FlightKey {
-        question: wanted.question.into(),
-        flags: key.flags,
-        subnet: wanted.subnet.into(),
-        rule: rule.tag,
-    };
-    let fetched = match worker.shared.in_flight.join(flight, hash) {
-        Role::Lead(lead) => {
-            let fetched = Arc::new(ask(worker, snapshot, index, wanted).await);
-            if let Fetched::Answer { answer, lifetime } = &*fetched {
-                snapshot.cache.insert(&key, hash, rule.tag, *lifetime, answer);
-            }
-            // After the cache: who comes in between finds it there.
-            lead.finish(&fetched);
-            fetched
-        }
-        Role::Follow(told) => match tokio::time::timeout_at(wanted.deadline.into(), told).await {
-            Ok(Ok(fetched)) => fetched,
-            Ok(Err(_)) => Arc::new(Fetched::failed("the question's first asker ended early")),
-            Err(_) => Arc::new(Fetched::failed("no answer in time")),
-        },
-    };
-    (fetched, 0)
-}
-
-fn kept(snapshot: &Held, rule: &Rule, key: &Key<'_>, hash: u32) -> Option<(Arc<Fetched>, u32)> {
-    let now = snapshot.cache.now();
-    let found = snapshot.cache.look(key, hash, |entry| {
-        let usable = entry.is_fresh(now) && entry.rule == rule.tag;
-        usable.then(|| (entry.answer.to_answer(), entry.age(now)))
-    });
-    let (answer, age) = found.flatten()?;
-    Some((Arc::new(Fetched::Answer { answer, lifetime: 0 }), age))
-}
-
-async fn ask(worker: &Worker, snapshot: &Held, index: u32, wanted: &Wanted<'_>) -> Fetched {
-    let rule = &snapshot.rules[index as usize];
-    let job = Job {
-        ask: Ask {
-            question: wanted.question,
-            bits: wanted.bits,
-            dnssec_ok: wanted.dnssec_ok,
-            client_subnet: wanted.subnet,
-            edns: true,
-        },
-        endpoint: snapshot.endpoint_of(rule),
-        stats: snapshot.stats_of(index),
-        limits: snapshot.ttls,
-        deadline: wanted.deadline,
-    };
-    worker.exchanger.exchange(&job).await
 }
 
 fn respond(worker: &Worker, query: &Query<'_>, client: &Client, snapshot: &Held, found: &Found) -> Vec<u8> {

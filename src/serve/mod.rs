@@ -1,26 +1,31 @@
 //! Clients' questions and their answers. `turn` is the life of a query, read top to bottom; all transports
 //! call it. What it can't answer at once goes on in `miss`.
 
+mod builtins;
 mod counts;
 mod diff;
 mod explain;
+mod fetch;
 mod follow;
 mod listen;
 mod miss;
+mod offline;
+mod reports;
 mod server;
 mod snapshot;
-pub mod sys;
 mod tcp;
+mod thread;
 mod udp;
 mod worker;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use server::{Prepared, Server, StartError, check, explain_offline, tracing_level};
-pub use worker::Stop;
+pub use offline::{check, explain_offline};
+pub use reports::tracing_level;
+pub use server::{Prepared, Server, StartError};
 
-use crate::cache::{Key, Seconds};
+use crate::cache::{Key, Ticks};
 use crate::config;
 use crate::policy::{Action, Decision};
 use crate::wire::answer::{AnswerRef, Failure, TtlLimits, own_flags, put_opt, write_error};
@@ -61,7 +66,7 @@ pub fn turn(
     snapshot: &Snapshot,
     packet: &[u8],
     client: &Client,
-    now: Seconds,
+    now: Ticks,
     out: &mut [u8],
 ) -> Step {
     // Who may not ask learns that and costs no more: the access list stands before any look at the question.

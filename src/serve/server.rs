@@ -11,20 +11,24 @@ use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 
-use super::counts::{self, Origin, Transport, WorkerCounts};
-use super::snapshot::{Built, Snapshot, builtins};
-use super::worker::{Connections, Handle, Order, Shared};
-use super::{diff, explain, listen, worker};
+use super::counts::{self, Origin, WorkerCounts};
+use super::reports::{
+    endpoint_report, exchange_samples, listener_reports, target_samples, tracing_level, transport_counts,
+    zone_reports,
+};
+use super::snapshot::{Built, Snapshot};
+use super::thread::{self, Handle, Order};
+use super::worker::{Connections, Shared};
+use super::{diff, explain, listen};
 use crate::config::diagnostic::{Diagnostic, Severity};
-use crate::config::{self, LogLevel};
+use crate::config::{self};
 use crate::control::report::{self, Outcome};
 use crate::control::{Core, Settings};
 use crate::forward::coalesce::InFlight;
 use crate::forward::health;
-use crate::forward::pick::{Endpoint, Member};
+use crate::forward::pick::Endpoint;
 use crate::forward::stats::Registry;
 use crate::forward::target::State;
-use crate::policy::Action;
 use crate::wire::name::Name;
 
 /// A listener that goes is given so long to answer what has arrived.
@@ -124,7 +128,7 @@ impl Prepared {
             connections: Connections::default(),
         });
         let worker =
-            |index| worker::start(index, Arc::clone(&shared)).map_err(|source| StartError::Worker { source });
+            |index| thread::start(index, Arc::clone(&shared)).map_err(|source| StartError::Worker { source });
         let workers = (0..count).map(worker).collect::<Result<Vec<_>, _>>()?;
         let mut running = Running { workers, listeners: Vec::new() };
         for &address in &addresses {
@@ -389,154 +393,6 @@ fn first_fault(fault: &Diagnostic) -> String {
     format!("{}:{}: {}", fault.file.display(), fault.line, fault.message)
 }
 
-pub fn tracing_level(level: LogLevel) -> tracing::Level {
-    match level {
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-        LogLevel::Trace => tracing::Level::TRACE,
-    }
-}
-
-fn listener_reports(addresses: &[SocketAddr]) -> Vec<report::Listener> {
-    let both = |address: &SocketAddr| {
-        counts::TRANSPORTS
-            .map(|(_, word)| report::Listener { address: *address, transport: word.to_string() })
-    };
-    addresses.iter().flat_map(both).collect()
-}
-
-fn zone_reports(snapshot: &Snapshot) -> Vec<report::ZoneStatus> {
-    let zone = |zone: &Arc<crate::zone::Zone>| report::ZoneStatus {
-        name: zone.name().to_string(),
-        serial: zone.serial(),
-        records: zone.records() as u64,
-    };
-    snapshot.zones.iter().map(zone).collect()
-}
-
-fn endpoint_report(endpoint: &Endpoint) -> report::EndpointStatus {
-    report::EndpointStatus {
-        name: endpoint.name.clone(),
-        targets: endpoint.targets.iter().map(target_report).collect(),
-    }
-}
-
-fn target_report(member: &Member) -> report::TargetStatus {
-    let target = &member.target;
-    report::TargetStatus {
-        address: target.address,
-        az: target.az.clone(),
-        state: state_report(target.state()),
-        since_secs: target.since().as_secs(),
-        outstanding: target.outstanding().into(),
-        rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
-        queries: target.queries.load(Relaxed),
-        timeouts: target.timeouts.load(Relaxed),
-        errors: target.errors.load(Relaxed),
-        last_failure: target.last_failure(),
-    }
-}
-
-pub fn state_report(state: State) -> report::TargetState {
-    match state {
-        State::Healthy => report::TargetState::Healthy,
-        State::Suspect => report::TargetState::Suspect,
-        State::Down => report::TargetState::Down,
-    }
-}
-
-fn transport_counts(workers: &[Arc<WorkerCounts>]) -> Vec<report::TransportCount> {
-    let queries = counts::queries(workers);
-    let count = |(_, word): (Transport, &str)| report::TransportCount {
-        transport: word.to_string(),
-        count: queries.iter().filter(|query| query.transport == word).map(|query| query.count).sum(),
-    };
-    counts::TRANSPORTS.into_iter().map(count).collect()
-}
-
-fn exchange_samples(registry: &Registry) -> Vec<report::ExchangeSample> {
-    let sample = |((rule, endpoint, target), counts): ((String, String, SocketAddr), Arc<_>)| {
-        let counts: Arc<crate::forward::stats::Exchanges> = counts;
-        report::ExchangeSample {
-            rule,
-            endpoint,
-            target,
-            queries: counts.queries.load(Relaxed),
-            timeouts: counts.timeouts.load(Relaxed),
-            errors: counts.errors.load(Relaxed),
-            latency: report::Latency {
-                counts: std::array::from_fn(|bucket| counts.latency[bucket].load(Relaxed)),
-                sum_secs: counts.latency_sum_us.load(Relaxed) as f64 / 1e6,
-            },
-        }
-    };
-    registry.all().into_iter().map(sample).collect()
-}
-
-fn target_samples(snapshot: &Snapshot) -> Vec<report::TargetSample> {
-    let sample = |endpoint: &Arc<Endpoint>, member: &Member| report::TargetSample {
-        endpoint: endpoint.name.clone(),
-        target: member.target.address,
-        az: member.target.az.clone(),
-        state: state_report(member.target.state()),
-        outstanding: member.target.outstanding().into(),
-        rtt_secs: member.target.round_trip().map(|round_trip| round_trip.as_secs_f64()),
-    };
-    let of = |endpoint| move |member| sample(endpoint, member);
-    snapshot.endpoints.iter().flat_map(|endpoint| endpoint.targets.iter().map(of(endpoint))).collect()
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What the files say, without serving them.
-pub fn check(path: &Path) -> report::Check {
-    let Built { snapshot, diagnostics } = Snapshot::build(path, None, &Arc::default());
-    let facts = snapshot.as_ref().map(facts);
-    let files = snapshot.map(|snapshot| snapshot.config.files).unwrap_or_default();
-    report::Check { files, diagnostics, facts }
-}
-
-fn facts(snapshot: &Snapshot) -> report::Facts {
-    let mut facts = report::Facts {
-        hash: snapshot.config.hash.clone(),
-        listeners: snapshot.config.server.listen.clone(),
-        zones: zone_reports(snapshot),
-        rules: snapshot.rules.len() as u64,
-        endpoints: snapshot.endpoints.len() as u64,
-        targets: snapshot.endpoints.iter().map(|endpoint| endpoint.targets.len() as u64).sum(),
-        builtin_overridden: Vec::new(),
-        builtin: Vec::new(),
-    };
-    for builtin in builtins() {
-        let name = builtin.zone.name();
-        let decision = snapshot.policy.decide(
-            name.as_wire(),
-            crate::wire::rdata::rtype::SOA,
-            crate::wire::rdata::class::IN,
-        );
-        match decision.action {
-            Action::Builtin(_) => facts.builtin.push(name.to_string()),
-            action => {
-                let by = explain::what(snapshot, action);
-                facts.builtin_overridden.push(report::BuiltinOverride { domain: name.to_string(), by });
-            }
-        }
-    }
-    facts
-}
-
-/// The files' answer to a question, without a server's state; or their faults.
-pub fn explain_offline(
-    path: &Path,
-    name: &Name,
-    rtype: u16,
-    client: IpAddr,
-) -> Result<report::Explanation, Vec<Diagnostic>> {
-    let Built { snapshot, diagnostics } = Snapshot::build(path, None, &Arc::default());
-    let snapshot = snapshot.ok_or(diagnostics)?;
-    Ok(explain::explain(&snapshot, name, rtype, client, explain::Knows::FilesOnly))
 }

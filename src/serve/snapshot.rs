@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use super::builtins::builtins;
 use super::counts::Decisions;
 use super::limits_of;
 use crate::cache::Cache;
@@ -18,7 +19,7 @@ use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::{Exchanges, Registry};
 use crate::forward::target::{State, Target};
 use crate::policy::access::AccessList;
-use crate::policy::{Action, Policy, RuleAction, builtin};
+use crate::policy::{Action, Policy, RuleAction};
 use crate::wire::answer::TtlLimits;
 use crate::wire::name::Name;
 use crate::zone::Zone;
@@ -54,26 +55,6 @@ pub struct Built {
     /// None exactly if there is an error among the diagnostics.
     pub snapshot: Option<Snapshot>,
     pub diagnostics: Vec<Diagnostic>,
-}
-
-/// A built-in name with its zone.
-pub struct BuiltinZone {
-    pub zone: Zone,
-    pub source: &'static str,
-}
-
-/// Made once: built-in names don't depend on a configuration.
-static BUILTINS: LazyLock<Vec<BuiltinZone>> = LazyLock::new(|| {
-    let zone_of = |(domain, content, source): (String, builtin::Content, &'static str)| {
-        let name = Name::parse(&domain).expect("built-in names are sound");
-        let loaded = Zone::parse(&name, builtin::master_file(content), Path::new("built-in"));
-        BuiltinZone { zone: loaded.zone.expect("built-in zones are sound"), source }
-    };
-    builtin::all().map(zone_of).collect()
-});
-
-pub fn builtins() -> &'static [BuiltinZone] {
-    &BUILTINS
 }
 
 static NEXT_TAG: AtomicU32 = AtomicU32::new(1);

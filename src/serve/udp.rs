@@ -8,15 +8,16 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
 use super::counts::{Loss, Transport};
-use super::sys::{Batch, Local};
 use super::worker::{Stop, Worker};
 use super::{Client, Held, Step, miss, turn};
 use crate::forward::datagram::receive_batch;
 use crate::limits::{BATCH, BATCHES_PER_TURN, DATAGRAM};
+use crate::sys::{Batch, Local};
 
 /// One address, over UDP, on one worker.
 pub struct Listener {
@@ -74,7 +75,7 @@ impl Listener {
     fn serve_batch(self: &Rc<Self>) -> usize {
         let mut incoming = self.incoming.borrow_mut();
         // An error on an unconnected socket is about an earlier reply: whoever was to get it is gone.
-        let count = receive_batch(&self.socket, &mut incoming).unwrap_or(0);
+        let count = receive_batch(&self.socket, Interest::READABLE, &mut incoming).unwrap_or(0);
         if count == 0 {
             return 0;
         }

@@ -3,24 +3,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, mpsc as async_mpsc};
-use tokio::task::LocalSet;
+use tokio::sync::Notify;
 
 use super::counts::WorkerCounts;
-use super::listen::Sockets;
 use super::snapshot::Snapshot;
-use super::{tcp, udp};
 use crate::forward::Exchanger;
 use crate::forward::coalesce::InFlight;
-use crate::limits::{DRAIN, MESSAGE, WAITING_PER_WORKER};
+use crate::limits::{MESSAGE, WAITING_PER_WORKER};
 
 /// What all workers share.
 pub struct Shared {
@@ -98,6 +93,18 @@ pub struct Worker {
 pub struct Place<'a>(&'a Worker);
 
 impl Worker {
+    pub fn new(index: usize, shared: Arc<Shared>, counts: Arc<WorkerCounts>) -> Worker {
+        Worker {
+            index,
+            shared,
+            exchanger: Exchanger::default(),
+            counts,
+            scratch: RefCell::new(vec![0; MESSAGE].into_boxed_slice()),
+            waiting: Cell::new(0),
+            idle: Notify::new(),
+        }
+    }
+
     /// A place among the waiting, if there is one left.
     pub fn wait_in_line(&self) -> Option<Place<'_>> {
         if self.waiting.get() >= WAITING_PER_WORKER {
@@ -113,7 +120,7 @@ impl Worker {
     }
 
     /// Returns once nobody waits for a target.
-    async fn drained(&self) {
+    pub async fn drained(&self) {
         while self.waiting.get() > 0 {
             self.idle.notified().await;
         }
@@ -127,16 +134,6 @@ impl Drop for Place<'_> {
             self.0.idle.notify_one();
         }
     }
-}
-
-/// What the control side tells a worker.
-pub enum Order {
-    /// Serve these too.
-    Listen(Sockets),
-    /// Stop serving an address; what has arrived is still answered. `done` is dropped when that is so.
-    Close { address: SocketAddr, done: mpsc::Sender<()> },
-    /// Stop serving at all, wait for what is in flight, end.
-    Drain,
 }
 
 /// Asks a listener to end.
@@ -158,120 +155,5 @@ impl Stop {
         if !self.is_stopped() {
             notified.await;
         }
-    }
-}
-
-/// A worker, as the control side sees it.
-pub struct Handle {
-    pub orders: async_mpsc::UnboundedSender<Order>,
-    pub counts: Arc<WorkerCounts>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Handle {
-    /// Waits for the worker's end.
-    pub fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A worker that panicked has said so on its own.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Starts a worker's thread.
-pub fn start(index: usize, shared: Arc<Shared>) -> std::io::Result<Handle> {
-    let (orders, receiver) = async_mpsc::unbounded_channel();
-    let counts = Arc::new(WorkerCounts::default());
-    let own_counts = Arc::clone(&counts);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let run = move || {
-        let local = LocalSet::new();
-        local.block_on(&runtime, live(index, shared, own_counts, receiver));
-    };
-    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
-    Ok(Handle { orders, counts, thread: Some(thread) })
-}
-
-struct Listener {
-    stop: Stop,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-async fn live(
-    index: usize,
-    shared: Arc<Shared>,
-    counts: Arc<WorkerCounts>,
-    mut orders: async_mpsc::UnboundedReceiver<Order>,
-) {
-    let worker = Rc::new(Worker {
-        index,
-        shared,
-        exchanger: Exchanger::default(),
-        counts,
-        scratch: RefCell::new(vec![0; MESSAGE].into_boxed_slice()),
-        waiting: Cell::new(0),
-        idle: Notify::new(),
-    });
-    tokio::task::spawn_local(Rc::clone(&worker.exchanger.datagrams).run_flush());
-    tokio::task::spawn_local(Rc::clone(&worker.exchanger.datagrams).run_sweep());
-    tokio::task::spawn_local(beat(Rc::clone(&worker)));
-    let mut listeners: HashMap<SocketAddr, Listener> = HashMap::new();
-    loop {
-        match orders.recv().await {
-            Some(Order::Listen(sockets)) => {
-                let address = sockets.address;
-                match listen(&worker, sockets) {
-                    Ok(listener) => {
-                        listeners.insert(address, listener);
-                    }
-                    Err(error) => tracing::error!(%address, "a worker can't serve a listener: {error}"),
-                }
-            }
-            Some(Order::Close { address, done }) => {
-                if let Some(listener) = listeners.remove(&address) {
-                    tokio::task::spawn_local(async move {
-                        close(listener).await;
-                        drop(done);
-                    });
-                }
-            }
-            Some(Order::Drain) | None => break,
-        }
-    }
-    for (_, listener) in listeners.drain() {
-        close(listener).await;
-    }
-    // Beyond this somebody waits for an answer that nobody can give any more.
-    let _ = tokio::time::timeout(DRAIN, worker.drained()).await;
-    // The last replies leave with the listeners' own tasks; one turn of the loop lets them.
-    tokio::time::sleep(Duration::from_millis(20)).await;
-}
-
-fn listen(worker: &Rc<Worker>, sockets: Sockets) -> std::io::Result<Listener> {
-    let stop = Stop::default();
-    let datagrams = udp::Listener::new(sockets.udp, Rc::clone(worker))?;
-    let streams = tokio::net::TcpListener::from_std(sockets.tcp)?;
-    let tasks = vec![
-        tokio::task::spawn_local(Rc::clone(&datagrams).run(stop.clone())),
-        tokio::task::spawn_local(tcp::accept(streams, Rc::clone(worker), stop.clone())),
-    ];
-    tokio::task::spawn_local(datagrams.run_flush());
-    Ok(Listener { stop, tasks })
-}
-
-async fn close(listener: Listener) {
-    listener.stop.stop();
-    for task in listener.tasks {
-        // A listener that panicked is closed as well.
-        let _ = task.await;
-    }
-}
-
-/// Shows the watchdog that this thread turns.
-async fn beat(worker: Rc<Worker>) {
-    let mut tick = tokio::time::interval(Duration::from_millis(500));
-    loop {
-        tick.tick().await;
-        super::counts::bump(&worker.counts.beats);
     }
 }

@@ -87,6 +87,23 @@ impl Answer {
         Answer(blob.into_boxed_slice())
     }
 
+    /// A SERVFAIL of our own, as it would have come from a target: to be kept for a moment (RFC 9520).
+    pub fn failure(question: &[u8], bits: u16, why: &ExtendedError) -> Answer {
+        let note = why.to_wire();
+        let len = HEADER + question.len();
+        let mut blob = Vec::with_capacity(PREFIX + len + note.len());
+        for part in [len, 0, note.len(), len, 0, 0] {
+            blob.extend_from_slice(&(part as u16).to_be_bytes());
+        }
+        let bits = own_flags(bits) | rcode::SERVFAIL;
+        blob.extend_from_slice(&[0, 0]);
+        blob.extend_from_slice(&bits.to_be_bytes());
+        blob.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+        blob.extend_from_slice(question);
+        blob.extend_from_slice(&note);
+        Answer(blob.into_boxed_slice())
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -28,12 +28,6 @@ pub struct Edns<'a> {
     pub client_subnet: Option<&'a [u8]>,
 }
 
-/// The options of an OPT's RDATA: code and data. None where a length runs over the end.
-pub fn options(rdata: &[u8]) -> Option<Vec<(u16, &[u8])>> {
-    let mut found = Vec::new();
-    visit_options(rdata, |code, data| found.push((code, data))).then_some(found)
-}
-
 /// Calls `see` for each option; false where a length runs over the end.
 pub fn visit_options<'a>(rdata: &'a [u8], mut see: impl FnMut(u16, &'a [u8])) -> bool {
     let mut at = 0;

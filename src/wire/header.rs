@@ -64,3 +64,15 @@ pub fn rcode_name(code: u16) -> std::borrow::Cow<'static, str> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rcodes_have_names() {
+        assert_eq!(rcode_name(0), "NOERROR");
+        assert_eq!(rcode_name(16), "BADVERS");
+        assert_eq!(rcode_name(3841), "RCODE3841");
+    }
+}

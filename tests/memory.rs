@@ -1,1 +1,86 @@
-//! To come.
+//! The cache's size is a bound on memory: what goes through it doesn't matter.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod common;
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use bench::responder::{Responder, Switch};
+use bench::stream::{Load, Remote, run};
+use common::{Dnsfwd, Net, Setup};
+
+/// What the process may use beside its cache: code, stacks, sockets and their buffers, batches of two
+/// workers, questions in flight, and the allocator's slack.
+const ALLOWANCE: u64 = 64 << 20;
+
+/// Sends so many questions, each with a name of its own, through a cache of `size`.
+fn distinct_names(size: &str, queries: u64) -> Dnsfwd {
+    let net = Net::new();
+    let switch = Arc::new(Switch::default());
+    let seen = switch.clone();
+    let socket = UdpSocket::bind(net.at(10)).unwrap();
+    let responder = Responder { socket, address: [192, 0, 2, 1], ttl: 86_400, delay: Duration::ZERO };
+    let target = thread::spawn(move || responder.run(&seen).unwrap());
+    let mut dns = Setup::new(&net)
+        .cache(&format!("size = \"{size}\""))
+        .endpoint("target", &[net.at(10)])
+        .rule("load.example", "target")
+        .start(&net);
+    let load = Load {
+        names: 0,
+        queries,
+        window: 40,
+        sockets: 4,
+        seconds: 1500.0,
+        expect: Some([192, 0, 2, 1]),
+        ..Load::to(dns.address)
+    };
+    let report = run(&load, &Remote::default()).unwrap();
+    switch.stop.store(true, Ordering::Relaxed);
+    target.join().unwrap();
+    eprintln!("{} and a peak of {} MiB", report.json(), dns.process.peak_memory() >> 20);
+    // A load without a rate may now and then fill a socket's buffer; the names went through all the same.
+    assert!(report.answered as f64 > queries as f64 * 0.999, "{}", report.json());
+    assert_eq!(report.wrong, 0, "{:?}", report.samples);
+    dns.assert_well();
+    dns
+}
+
+/// What the server itself says of its cache.
+fn cache(dns: &Dnsfwd, what: &str) -> u64 {
+    dns.json(&["status"])["cache"][what].as_u64().expect("a number")
+}
+
+/// 300,000 names, which would take ten times the cache.
+#[test]
+fn a_small_cache_stays_small() {
+    let dns = distinct_names("4MiB", 300_000);
+    assert!(cache(&dns, "bytes") <= 4 << 20, "{} octets", cache(&dns, "bytes"));
+    assert!(cache(&dns, "entries") > 5_000, "only {} answers in 4 MiB", cache(&dns, "entries"));
+    let peak = dns.process.peak_memory();
+    assert!(peak <= (4 << 20) + ALLOWANCE, "a peak of {} MiB", peak >> 20);
+}
+
+/// The bar: 5 million distinct names through a cache of 64 MiB. Minutes; for the optimised build.
+#[test]
+#[ignore = "takes minutes: cargo nextest run --release --profile long --run-ignored only"]
+fn five_million_names_through_64_mib() {
+    let dns = distinct_names("64MiB", 5_000_000);
+    assert!(cache(&dns, "bytes") <= 64 << 20, "{} octets", cache(&dns, "bytes"));
+    assert!(cache(&dns, "entries") > 100_000, "only {} answers in 64 MiB", cache(&dns, "entries"));
+    let peak = dns.process.peak_memory();
+    assert!(peak <= (64 << 20) + ALLOWANCE, "a peak of {} MiB", peak >> 20);
+}
+
+/// Without a cache nothing is kept.
+#[test]
+fn no_cache_keeps_nothing() {
+    let dns = distinct_names("0B", 100_000);
+    assert_eq!(cache(&dns, "entries"), 0);
+    assert!(dns.process.peak_memory() <= ALLOWANCE, "a peak of {} MiB", dns.process.peak_memory() >> 20);
+}

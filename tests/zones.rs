@@ -343,19 +343,15 @@ fn dnames() {
 #[test]
 fn any_is_from_the_zone() {
     let pair = pair();
-    for question in [
-        "www.zone.example any",
-        "zone.example any",
-        "anything.wild.zone.example any",
-        "alias.zone.example any",
-    ] {
-        // Over TCP NSD gives all there is.
-        let nsd = pair.both(&format!("+tcp {question}")).0;
-        let ours = pair.both(question).1;
+    for name in ["www.zone.example", "zone.example", "anything.wild.zone.example", "alias.zone.example"] {
+        // NSD answers ANY with one RRset; type by type it tells of them all.
+        let types = ["a", "aaaa", "ns", "soa", "mx", "txt", "cname", "srv", "hinfo"];
+        let known: Vec<_> =
+            types.iter().flat_map(|rtype| pair.both(&format!("{name} {rtype}")).0.answer).collect();
+        let ours = pair.both(&format!("{name} any")).1;
         assert_eq!(ours.status, "NOERROR", "{}", ours.text);
         assert!(ours.flag("aa"));
-        let made_up = has_type(&ours.answer, "HINFO");
-        assert!(made_up || set(&ours.answer).is_subset(&set(&nsd.answer)), "{}\n{}", nsd.text, ours.text);
+        assert!(set(&ours.answer).is_subset(&set(&known)), "{known:?}\n{}", ours.text);
         assert!(!ours.answer.is_empty(), "{}", ours.text);
     }
     pair.same("absent.three.zone.example any");

@@ -5,7 +5,7 @@
 mod bench;
 mod common;
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -335,47 +335,88 @@ fn a_listener_that_cannot_be_opened_refuses_the_whole() {
     assert_eq!(scene.lookup("new.example"), "192.0.2.1", "half of it was taken");
 }
 
+/// A target that takes its time for names that begin with s, a server with one listener, and another
+/// address that comes and goes.
+struct Listeners {
+    dns: Dnsfwd,
+    target: Scripted,
+    second: SocketAddr,
+    net: Net,
+}
+
+impl Listeners {
+    fn new() -> Listeners {
+        let net = Net::new();
+        let target = Scripted::start(net.at(10), |seen| {
+            let delay = if seen.first_label().starts_with('s') { 400 } else { 0 };
+            let answer = common::target::addressed(seen, 300, [192, 0, 2, 1]);
+            vec![Act::Wait(Duration::from_millis(delay)), Act::Reply(answer.bytes())]
+        });
+        let dns = Setup::new(&net).endpoint("one", &[target.address]).rule("example", "one").start(&net);
+        let second = (net.ip(54), net.port).into();
+        Listeners { dns, target, second, net }
+    }
+
+    fn listen_on_second(&self, listen: bool) {
+        let mut setup = Setup::new(&self.net).endpoint("one", &[self.target.address]).rule("example", "one");
+        if listen {
+            setup.listen.push(self.second.to_string());
+        }
+        self.dns.write(&self.net, &setup);
+        let output = self.dns.command(&["reload"]);
+        assert_eq!(output.code, 0, "{}", output.all());
+    }
+}
+
 /// New listeners are open when the command ends; those that go answer what is in flight.
 #[test]
 fn listeners_come_and_go_without_loss() {
-    let net = Net::new();
-    let target = Scripted::start(net.at(10), |seen| {
-        let delay = if seen.first_label().starts_with('s') { 400 } else { 0 };
-        let answer = common::target::addressed(seen, 300, [192, 0, 2, 1]);
-        vec![Act::Wait(Duration::from_millis(delay)), Act::Reply(answer.bytes())]
-    });
-    let setup = || Setup::new(&net).endpoint("one", &[target.address]).rule("example", "one");
-    let dns = setup().start(&net);
-    let second = (net.ip(54), net.port).into();
+    let scene = Listeners::new();
     for round in 0..3 {
-        let mut with = setup();
-        with.listen.push(std::net::SocketAddr::to_string(&second));
-        dns.write(&net, &with);
-        assert_eq!(dns.command(&["reload"]).code, 0);
-        assert_eq!(ask(second, &Message::query("quick.example", A)).addresses(), ["192.0.2.1"]);
-        assert_eq!(common::ask_tcp(second, &Message::query("quick.example", A)).addresses(), ["192.0.2.1"]);
+        scene.listen_on_second(true);
+        let quick = Message::query("quick.example", A);
+        assert_eq!(ask(scene.second, &quick).addresses(), ["192.0.2.1"]);
+        assert_eq!(common::ask_tcp(scene.second, &quick).addresses(), ["192.0.2.1"]);
 
-        let clients: Vec<Udp> = (0..50).map(|_| Udp::to(second)).collect();
+        let clients: Vec<Udp> = (0..50).map(|_| Udp::to(scene.second)).collect();
         for (number, client) in clients.iter().enumerate() {
             client.send(&Message::query(&format!("s{round}-{number}.example"), A).bytes());
         }
-        let mut tcp = Tcp::to(second);
+        let mut tcp = Tcp::to(scene.second);
         tcp.send(&Message::query(&format!("s{round}-tcp.example"), A).bytes());
         thread::sleep(Duration::from_millis(50));
-        dns.write(&net, &setup());
-        assert_eq!(dns.command(&["reload"]).code, 0);
+        scene.listen_on_second(false);
         for client in &clients {
             let got = client.receive(Duration::from_secs(2)).expect("what was in flight is answered");
             assert_eq!(common::parse(&got).addresses(), ["192.0.2.1"]);
         }
         let got = tcp.receive().expect("what was in flight over TCP is answered");
         assert_eq!(common::parse(&got).addresses(), ["192.0.2.1"]);
-        eventually(Duration::from_secs(4), "the listener is closed", || {
-            let socket = Udp::to(second);
-            socket.send(&Message::query("quick.example", A).bytes());
-            socket.receive(Duration::from_millis(200)).is_none()
+        // The port is free again, for us or for others.
+        eventually(Duration::from_secs(5), "the listener is closed", || {
+            UdpSocket::bind(scene.second).is_ok()
         });
-        assert_eq!(ask(dns.address, &Message::query("quick.example", A)).addresses(), ["192.0.2.1"]);
+        assert_eq!(ask(scene.dns.address, &quick).addresses(), ["192.0.2.1"]);
+    }
+}
+
+/// A listener that is taken out and put back at once, while its last questions are still in flight: its
+/// old sockets must not take any of the new questions with them.
+#[test]
+fn a_listener_that_comes_back_at_once_loses_nothing() {
+    let scene = Listeners::new();
+    scene.listen_on_second(true);
+    for round in 0..3 {
+        let slow = Udp::to(scene.second);
+        slow.send(&Message::query(&format!("s{round}.example"), A).bytes());
+        thread::sleep(Duration::from_millis(50));
+        scene.listen_on_second(false);
+        scene.listen_on_second(true);
+        for number in 0..40 {
+            let got = ask(scene.second, &Message::query(&format!("n{round}-{number}.example"), A));
+            assert_eq!(got.addresses(), ["192.0.2.1"], "round {round}, query {number}");
+        }
+        assert!(slow.receive(Duration::from_secs(2)).is_some(), "what was in flight is answered");
     }
 }
 

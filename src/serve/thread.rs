@@ -115,7 +115,7 @@ fn listen(worker: &Rc<Worker>, sockets: Sockets) -> std::io::Result<Listener> {
     let datagrams = udp::Listener::new(sockets.udp, Rc::clone(worker))?;
     let streams = tokio::net::TcpListener::from_std(sockets.tcp)?;
     let tasks = vec![
-        tokio::task::spawn_local(datagrams.run(stop.clone())),
+        tokio::task::spawn_local(datagrams.live(stop.clone())),
         tokio::task::spawn_local(tcp::accept(streams, Rc::clone(worker), stop.clone())),
     ];
     Ok(Listener { stop, tasks })

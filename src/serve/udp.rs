@@ -46,9 +46,17 @@ impl Listener {
         }))
     }
 
+    /// Serves until told to stop. Should a question bring a turn to panic, the others still get their answers:
+    /// a listener that is silently gone would be worse than any one question.
+    pub async fn live(self: Rc<Self>, stop: Stop) {
+        while let Err(error) = tokio::task::spawn_local(Rc::clone(&self).run(stop.clone())).await {
+            tracing::error!("a listener stumbled and goes on: {error}");
+        }
+    }
+
     /// Serves until told to stop, and then until what has arrived is answered: as long as the socket is open,
     /// questions may come in, and each gets its answer.
-    pub async fn run(self: Rc<Self>, stop: Stop) {
+    async fn run(self: Rc<Self>, stop: Stop) {
         while !stop.is_stopped() {
             tokio::select! {
                 biased;

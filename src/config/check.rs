@@ -226,7 +226,7 @@ impl RuleTable {
         }
     }
 
-    /// `own` is where the rules of this [[rule]] begin.
+    /// `own` is where the rules of this `[[rule]]` begin.
     fn put(&mut self, rule: Rule, claim: Claim, own: usize, faults: &mut Faults) {
         match self.by_domain.entry(rule.domain.clone()) {
             Entry::Vacant(free) => {

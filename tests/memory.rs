@@ -19,18 +19,17 @@ use common::{Dnsfwd, Net, Setup};
 const ALLOWANCE: u64 = 64 << 20;
 
 /// Sends so many questions, each with a name of its own, through a cache of `size`.
-fn distinct_names(size: &str, queries: u64) -> Dnsfwd {
-    let net = Net::new();
+fn distinct_names(net: &Net, size: &str, queries: u64) -> Dnsfwd {
     let switch = Arc::new(Switch::default());
     let seen = switch.clone();
     let socket = UdpSocket::bind(net.at(10)).unwrap();
     let responder = Responder { socket, address: [192, 0, 2, 1], ttl: 86_400, delay: Duration::ZERO };
     let target = thread::spawn(move || responder.run(&seen).unwrap());
-    let mut dns = Setup::new(&net)
+    let mut dns = Setup::new(net)
         .cache(&format!("size = \"{size}\""))
         .endpoint("target", &[net.at(10)])
         .rule("load.example", "target")
-        .start(&net);
+        .start(net);
     let load = Load {
         names: 0,
         queries,
@@ -59,7 +58,8 @@ fn cache(dns: &Dnsfwd, what: &str) -> u64 {
 /// 300,000 names, which would take ten times the cache.
 #[test]
 fn a_small_cache_stays_small() {
-    let dns = distinct_names("4MiB", 300_000);
+    let net = Net::new();
+    let dns = distinct_names(&net, "4MiB", 300_000);
     assert!(cache(&dns, "bytes") <= 4 << 20, "{} octets", cache(&dns, "bytes"));
     assert!(cache(&dns, "entries") > 5_000, "only {} answers in 4 MiB", cache(&dns, "entries"));
     let peak = dns.process.peak_memory();
@@ -70,7 +70,8 @@ fn a_small_cache_stays_small() {
 #[test]
 #[ignore = "takes minutes: cargo nextest run --release --profile long --run-ignored only"]
 fn five_million_names_through_64_mib() {
-    let dns = distinct_names("64MiB", 5_000_000);
+    let net = Net::new();
+    let dns = distinct_names(&net, "64MiB", 5_000_000);
     assert!(cache(&dns, "bytes") <= 64 << 20, "{} octets", cache(&dns, "bytes"));
     assert!(cache(&dns, "entries") > 100_000, "only {} answers in 64 MiB", cache(&dns, "entries"));
     let peak = dns.process.peak_memory();
@@ -80,7 +81,8 @@ fn five_million_names_through_64_mib() {
 /// Without a cache nothing is kept.
 #[test]
 fn no_cache_keeps_nothing() {
-    let dns = distinct_names("0B", 100_000);
+    let net = Net::new();
+    let dns = distinct_names(&net, "0B", 100_000);
     assert_eq!(cache(&dns, "entries"), 0);
     assert!(dns.process.peak_memory() <= ALLOWANCE, "a peak of {} MiB", dns.process.peak_memory() >> 20);
 }

@@ -218,10 +218,10 @@ fn one_silent_target_is_not_noticed() {
 #[test]
 fn one_killed_target_is_not_noticed() {
     let mut company = company();
-    for number in 0..2 {
+    for (number, address) in ADDRESSES.iter().enumerate().take(2) {
         company.inbound[number].kill();
         assert_all_answered(&company, &format!("killed-{number}"));
-        company.inbound[number] = nsd(&company.net, ADDRESSES[number].parse().unwrap(), &CLOUD);
+        company.inbound[number] = nsd(&company.net, address.parse().unwrap(), &CLOUD);
         std::thread::sleep(Duration::from_secs(2));
     }
     assert_all_answered(&company, "both-back");

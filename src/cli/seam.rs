@@ -57,7 +57,7 @@ pub fn explain(
     serve::explain_offline(config, name, rtype, client)
 }
 
-/// The control socket that the files name; the default one when they can't say.
+/// The control socket that the files name, as far as faults let them; the default one when they can't say.
 pub fn socket(config: &Path) -> PathBuf {
-    config::load(config).config.unwrap_or_else(config::defaults).control.socket
+    config::load(config).socket
 }

@@ -68,9 +68,7 @@ fn zones(written: &[WrittenZone], faults: &mut Faults) -> Vec<Zone> {
     let mut first: HashMap<&Name, &Place> = HashMap::new();
     let mut zones = Vec::new();
     for zone in written {
-        if let Some(file) = &zone.file {
-            readable(file, faults);
-        }
+        let file = zone.file.as_ref().filter(|file| is_readable(file, faults));
         let Some(name) = &zone.name else { continue };
         if let Some(other) = first.get(&name.value) {
             let message = format!("a second zone `{}`; the first is at {other}", name.value);
@@ -78,23 +76,24 @@ fn zones(written: &[WrittenZone], faults: &mut Faults) -> Vec<Zone> {
             continue;
         }
         first.insert(&name.value, &name.place);
-        if let Some(At { value, place }) = &zone.file {
+        if let Some(At { value, place }) = file {
             zones.push(Zone { name: name.value.clone(), file: value.clone(), place: place.clone() });
         }
     }
     zones
 }
 
-fn readable(file: &At<std::path::PathBuf>, faults: &mut Faults) {
+fn is_readable(file: &At<std::path::PathBuf>, faults: &mut Faults) -> bool {
     let opened = File::open(&file.value).and_then(|opened| opened.metadata());
     let is_file = opened.and_then(|metadata| match metadata.is_dir() {
         true => Err(std::io::ErrorKind::IsADirectory.into()),
         false => Ok(()),
     });
-    if let Err(error) = is_file {
-        let message = format!("can't read {}: {}", file.value.display(), files::reason(&error));
-        faults.error("unreadable-file", &file.place, message, files::what_to_do(&error));
+    if let Err(error) = &is_file {
+        let message = format!("can't read {}: {}", file.value.display(), files::reason(error));
+        faults.error("unreadable-file", &file.place, message, files::what_to_do(error));
     }
+    is_file.is_ok()
 }
 
 /// Endpoints by name. Those with a fault are there too, so that rules naming them are not blamed.
@@ -227,7 +226,7 @@ impl RuleTable {
         }
     }
 
-    /// `own` is where the rules of this [[rule]] begin.
+    /// `own` is where the rules of this `[[rule]]` begin.
     fn put(&mut self, rule: Rule, claim: Claim, own: usize, faults: &mut Faults) {
         match self.by_domain.entry(rule.domain.clone()) {
             Entry::Vacant(free) => {

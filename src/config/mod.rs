@@ -36,6 +36,10 @@ use crate::wire::name::Name;
 #[derive(Debug)]
 pub struct Loaded {
     pub config: Option<Config>,
+    /// The zones that could be read, whatever else is wrong: their files may have faults too.
+    pub zones: Vec<Zone>,
+    /// Where the server of these files listens for operators, as far as they can say.
+    pub socket: PathBuf,
     /// By file, line and column.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -178,5 +182,6 @@ fn load_with(path: &Path, nameservers: Nameservers<'_>) -> Loaded {
     let mut diagnostics = faults.into_diagnostics();
     diagnostic::sort(&mut diagnostics);
     let sound = diagnostic::count(&diagnostics).errors == 0;
-    Loaded { config: sound.then_some(config), diagnostics }
+    let (zones, socket) = (config.zones.clone(), config.control.socket.clone());
+    Loaded { config: sound.then_some(config), zones, socket, diagnostics }
 }

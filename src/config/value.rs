@@ -101,7 +101,7 @@ pub(super) fn metrics_address(text: &str) -> Result<Option<SocketAddr>, Wrong> {
     if text == "off" { Ok(None) } else { address(text, None).map(Some) }
 }
 
-/// "10.0.1.250", "127.0.0.1:5300", "2001:db8::1", "[2001:db8::1]:5300".
+/// `10.0.1.250`, `127.0.0.1:5300`, `2001:db8::1`, `[2001:db8::1]:5300`.
 fn address(text: &str, default_port: Option<u16>) -> Result<SocketAddr, Wrong> {
     let bad = |message: String, help: String| Err(Wrong::new("bad-address", message, help));
     if let Ok(address) = text.parse::<SocketAddr>() {

@@ -55,7 +55,7 @@ fn endpoints(config: &Config, used: &[bool], faults: &mut Faults) {
 }
 
 /// With all names forwarded, the reverse names of private networks would be too. They must not reach the
-/// public servers (RFC 6303 section 3: "caching recursive nameservers [should] by default serve" them
+/// public servers (RFC 6303 section 3: "caching recursive nameservers (should) by default serve" them
 /// empty), which surprises who has such names at the other end.
 fn private_ranges(config: &Config, faults: &mut Faults) {
     let Some(all) = config.rules.iter().find(|rule| rule.domain.is_root()) else { return };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::diagnostic::Diagnostic;
 pub use crate::forward::stats::{LATENCY_BOUNDS, LATENCY_BUCKETS};
+use crate::forward::target::State;
 
 /// Where the configuration says a thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +142,16 @@ pub enum TargetState {
     Healthy,
     Suspect,
     Down,
+}
+
+impl From<State> for TargetState {
+    fn from(state: State) -> TargetState {
+        match state {
+            State::Healthy => TargetState::Healthy,
+            State::Suspect => TargetState::Suspect,
+            State::Down => TargetState::Down,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,6 +31,9 @@ pub enum Outcome {
     Truncated,
     /// The right ID on another question: what a spoofer would send. Asked again over TCP.
     Suspicious,
+    /// A TCP connection that had served before was closed on it: the peer's idle timeout, most likely (RFC 7766
+    /// section 6.2.4: ask again on a new one).
+    ConnectionLost,
     /// FORMERR without an OPT: it can't read ours (RFC 6891 section 7).
     NoEdns,
     Broken(Fault),
@@ -185,13 +188,19 @@ impl Pending {
             }
             Outcome::Suspicious => self.fault("a reply to another question came with the right ID"),
             Outcome::Broken(fault) => self.fault(&fault.to_string()),
-            Outcome::Unreachable(_) => {}
+            Outcome::ConnectionLost | Outcome::Unreachable(_) => {}
         }
     }
 
     fn fault(&self, why: &str) {
         self.stats.errors.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.target.erred(why);
+    }
+
+    /// The connection went away under it, for no fault of the target.
+    pub fn connection_lost(&self) {
+        self.target.settled();
+        self.post(Outcome::ConnectionLost);
     }
 
     /// The network said that nobody is there.

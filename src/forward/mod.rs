@@ -192,7 +192,7 @@ impl Attempts<'_> {
                 }
                 self.fail(event.target, &rcode_name(rcode), progress)
             }
-            Outcome::Truncated | Outcome::Suspicious => {
+            Outcome::Truncated | Outcome::Suspicious | Outcome::ConnectionLost => {
                 self.again(event.target, Manner { edns: event.edns, over_tcp: true }, progress)
             }
             Outcome::NoEdns => self.again(event.target, Manner { edns: false, over_tcp: false }, progress),
@@ -244,3 +244,6 @@ enum Next {
     Wait,
     Another,
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ struct Stream {
     pending: RefCell<HashMap<u16, Pending>>,
     unsent: RefCell<Vec<u8>>,
     wake: Notify,
+    /// It has carried a reply.
+    proved: Cell<bool>,
     closed: Cell<bool>,
 }
 
@@ -53,6 +55,7 @@ impl Streams {
                 pending: RefCell::default(),
                 unsent: RefCell::default(),
                 wake: Notify::new(),
+                proved: Cell::new(false),
                 closed: Cell::new(false),
             });
             tokio::task::spawn_local(run(Rc::clone(&stream), target));
@@ -81,7 +84,10 @@ impl Stream {
         self.closed.set(true);
         let failed = std::mem::take(&mut *self.pending.borrow_mut());
         for pending in failed.into_values() {
-            pending.unreachable(why);
+            match self.proved.get() {
+                true => pending.connection_lost(),
+                false => pending.unreachable(why),
+            }
         }
     }
 }
@@ -136,6 +142,7 @@ async fn receive(stream: &Stream, mut read: OwnedReadHalf) -> String {
         }
         let pending = stream.pending.borrow_mut().remove(&u16_at(&message, 0));
         if let Some(pending) = pending {
+            stream.proved.set(true);
             pending.reply(&message, &mut scratch);
         }
     }

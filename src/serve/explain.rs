@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use super::builtins::builtins;
-use super::reports::state_report;
 use super::snapshot::{Rule, Snapshot};
 use crate::cache::Key;
 use crate::config;
@@ -133,7 +132,7 @@ fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
         report::TargetChoice {
             address: target.address,
             az: target.az.clone(),
-            state: known.then(|| state_report(target.state())),
+            state: known.then(|| target.state().into()),
             rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
             outstanding: target.outstanding().into(),
             because: if known { member.standing() } else { member.place().to_string() },

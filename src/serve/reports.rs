@@ -12,7 +12,6 @@ use crate::config::LogLevel;
 use crate::control::report;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::Registry;
-use crate::forward::target::State;
 use crate::policy::Action;
 
 pub fn tracing_level(level: LogLevel) -> tracing::Level {
@@ -54,7 +53,7 @@ fn target_report(member: &Member) -> report::TargetStatus {
     report::TargetStatus {
         address: target.address,
         az: target.az.clone(),
-        state: state_report(target.state()),
+        state: target.state().into(),
         since_secs: target.since().as_secs(),
         outstanding: target.outstanding().into(),
         rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
@@ -62,14 +61,6 @@ fn target_report(member: &Member) -> report::TargetStatus {
         timeouts: target.timeouts.load(Relaxed),
         errors: target.errors.load(Relaxed),
         last_failure: target.last_failure(),
-    }
-}
-
-pub fn state_report(state: State) -> report::TargetState {
-    match state {
-        State::Healthy => report::TargetState::Healthy,
-        State::Suspect => report::TargetState::Suspect,
-        State::Down => report::TargetState::Down,
     }
 }
 
@@ -106,7 +97,7 @@ pub fn target_samples(snapshot: &Snapshot) -> Vec<report::TargetSample> {
         endpoint: endpoint.name.clone(),
         target: member.target.address,
         az: member.target.az.clone(),
-        state: state_report(member.target.state()),
+        state: member.target.state().into(),
         outstanding: member.target.outstanding().into(),
         rtt_secs: member.target.round_trip().map(|round_trip| round_trip.as_secs_f64()),
     };

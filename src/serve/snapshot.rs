@@ -64,8 +64,8 @@ impl Snapshot {
     pub fn build(path: &Path, before: Option<&Snapshot>, registry: &Arc<Registry>) -> Built {
         let loaded = config::load(path);
         let mut diagnostics = loaded.diagnostics;
+        let zones = load_zones(&loaded.zones, before, &mut diagnostics);
         let Some(config) = loaded.config else { return Built { snapshot: None, diagnostics } };
-        let zones = load_zones(&config, before, &mut diagnostics);
         let errors = config::diagnostic::count(&diagnostics).errors;
         let snapshot = (errors == 0).then(|| Snapshot::assemble(config, zones, before, registry));
         Built { snapshot, diagnostics }
@@ -160,14 +160,14 @@ fn policy_action(action: config::RuleAction) -> RuleAction {
 
 /// Loads all zone files; one whose content is as before is the one before.
 fn load_zones(
-    config: &Config,
+    wanted: &[config::Zone],
     before: Option<&Snapshot>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Arc<Zone>> {
     let old: HashMap<&Name, &Arc<Zone>> =
         before.iter().flat_map(|before| &before.zones).map(|zone| (zone.name(), zone)).collect();
     let mut zones = Vec::new();
-    for wanted in &config.zones {
+    for wanted in wanted {
         let loaded = Zone::load(&wanted.name, &wanted.file);
         diagnostics.extend(loaded.diagnostics);
         let Some(zone) = loaded.zone else { continue };

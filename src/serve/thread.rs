@@ -95,11 +95,17 @@ async fn live(
             Some(Order::Drain) | None => break,
         }
     }
-    for (_, listener) in listeners.drain() {
-        close(listener).await;
+    for listener in listeners.values() {
+        listener.stop.stop();
     }
+    let end = async {
+        for (_, listener) in listeners.drain() {
+            close(listener).await;
+        }
+        worker.drained().await;
+    };
     // Beyond this somebody waits for an answer that nobody can give any more.
-    let _ = tokio::time::timeout(DRAIN, worker.drained()).await;
+    let _ = tokio::time::timeout(DRAIN, end).await;
     // The last replies leave with the listeners' own tasks; one turn of the loop lets them.
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
@@ -109,10 +115,9 @@ fn listen(worker: &Rc<Worker>, sockets: Sockets) -> std::io::Result<Listener> {
     let datagrams = udp::Listener::new(sockets.udp, Rc::clone(worker))?;
     let streams = tokio::net::TcpListener::from_std(sockets.tcp)?;
     let tasks = vec![
-        tokio::task::spawn_local(Rc::clone(&datagrams).run(stop.clone())),
+        tokio::task::spawn_local(datagrams.live(stop.clone())),
         tokio::task::spawn_local(tcp::accept(streams, Rc::clone(worker), stop.clone())),
     ];
-    tokio::task::spawn_local(datagrams.run_flush());
     Ok(Listener { stop, tasks })
 }
 

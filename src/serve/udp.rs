@@ -1,7 +1,7 @@
 //! Clients over UDP: datagrams in batches in, replies in batches out. A reply that is known at once leaves in
 //! the same turn of the loop; the others leave together when their targets have answered.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -25,8 +25,12 @@ pub struct Listener {
     worker: Rc<Worker>,
     incoming: RefCell<Batch>,
     outgoing: RefCell<Batch>,
-    /// Replies that came late and wait for the flush.
-    flush: Notify,
+    /// Questions that wait for targets.
+    waiting: Cell<usize>,
+    /// One of them is answered.
+    answered: Notify,
+    /// Late replies are in `outgoing`, and a task will send them.
+    flushing: Cell<bool>,
 }
 
 impl Listener {
@@ -36,12 +40,23 @@ impl Listener {
             worker,
             incoming: RefCell::default(),
             outgoing: RefCell::default(),
-            flush: Notify::new(),
+            waiting: Cell::new(0),
+            answered: Notify::new(),
+            flushing: Cell::new(false),
         }))
     }
 
-    /// Serves until told to stop, and then what has arrived by then.
-    pub async fn run(self: Rc<Self>, stop: Stop) {
+    /// Serves until told to stop. Should a question bring a turn to panic, the others still get their answers:
+    /// a listener that is silently gone would be worse than any one question.
+    pub async fn live(self: Rc<Self>, stop: Stop) {
+        while let Err(error) = tokio::task::spawn_local(Rc::clone(&self).run(stop.clone())).await {
+            tracing::error!("a listener stumbled and goes on: {error}");
+        }
+    }
+
+    /// Serves until told to stop, and then until what has arrived is answered: as long as the socket is open,
+    /// questions may come in, and each gets its answer.
+    async fn run(self: Rc<Self>, stop: Stop) {
         while !stop.is_stopped() {
             tokio::select! {
                 biased;
@@ -60,14 +75,13 @@ impl Listener {
             // Targets' replies and waiting clients get their turn, however many questions keep coming.
             tokio::task::yield_now().await;
         }
-        while self.serve_batch() > 0 {}
-    }
-
-    /// Sends late replies, batch by batch, as long as the worker lives.
-    pub async fn run_flush(self: Rc<Self>) {
-        loop {
-            self.flush.notified().await;
-            self.send(&mut self.outgoing.borrow_mut());
+        while self.serve_batch() > 0 || self.waiting.get() > 0 {
+            if self.waiting.get() > 0 {
+                tokio::select! {
+                    () = self.answered.notified() => {}
+                    _ = self.socket.readable() => {}
+                }
+            }
         }
     }
 
@@ -104,13 +118,17 @@ impl Listener {
 
     fn later(self: &Rc<Self>, snapshot: &Held, packet: &[u8], client: Client, local: Option<Local>) {
         let (this, snapshot, packet) = (Rc::clone(self), Arc::clone(snapshot), packet.to_vec());
+        self.waiting.set(self.waiting.get() + 1);
         tokio::task::spawn_local(async move {
             let reply = miss::finish(&this.worker, &snapshot, &packet, &client).await;
             this.push(&reply, client.address, local);
+            this.waiting.set(this.waiting.get() - 1);
+            this.answered.notify_one();
         });
     }
 
-    fn push(&self, reply: &[u8], peer: SocketAddr, local: Option<Local>) {
+    /// Puts a late reply with those that leave together at the end of this turn of the worker.
+    fn push(self: &Rc<Self>, reply: &[u8], peer: SocketAddr, local: Option<Local>) {
         if reply.is_empty() || reply.len() > DATAGRAM {
             return;
         }
@@ -120,7 +138,14 @@ impl Listener {
         }
         outgoing.room()[..reply.len()].copy_from_slice(reply);
         outgoing.push(reply.len(), Some(peer), local);
-        self.flush.notify_one();
+        if !self.flushing.replace(true) {
+            tokio::task::spawn_local(Rc::clone(self).flush());
+        }
+    }
+
+    async fn flush(self: Rc<Self>) {
+        self.flushing.set(false);
+        self.send(&mut self.outgoing.borrow_mut());
     }
 
     fn send(&self, outgoing: &mut Batch) {

@@ -16,7 +16,7 @@ pub enum Part {
     U32,
     /// Seconds, units allowed (`1h30m`).
     Time,
-    /// One <character-string>.
+    /// One character-string.
     Text,
     /// One or more of them.
     Texts,

@@ -67,7 +67,7 @@ impl Scene {
             sockets: 8,
             seconds: 60.0,
             expect: Some([10, 0, 30, 30]),
-            patience: Duration::from_millis(2500),
+            patience: Duration::from_secs(6),
             ..Load::to(self.dns.address)
         };
         let remote = Remote::default();
@@ -92,8 +92,18 @@ fn assert_nothing_lost(report: &Report, what: &str) {
     assert_eq!(report.lost, 0, "{what}: queries without an answer, sent at {:?} ms: {told}", report.lost_at);
     assert_eq!(report.wrong, 0, "{what}: {:?}: {told}", report.samples);
     assert_eq!(report.rcode(0), report.sent, "{what}: some are not NOERROR: {told}");
-    assert!(report.latency.max_ms() < 2100.0, "{what}: the slowest took over two seconds: {told}");
+    assert_in_time(report, what);
     eprintln!("{what}: {told}");
+}
+
+/// Within two seconds, and what the machine itself stood still.
+fn assert_in_time(report: &Report, what: &str) {
+    let bound_ms = 2100.0 + 2e3 * report.stall.as_secs_f64();
+    assert!(
+        report.latency.max_ms() < bound_ms,
+        "{what}: the slowest took over two seconds: {}",
+        report.json()
+    );
 }
 
 /// One target ends and comes back, then the other, while new names are asked at a rate.
@@ -219,7 +229,7 @@ fn both_stopped_at_500_a_second() {
     assert_eq!((report.lost, report.wrong), (0, 0), "sent at {:?} ms: {told}", report.lost_at);
     assert_eq!(report.rcode(0) + report.rcode(2), report.sent, "{told}");
     assert!(report.rcode(2) > 0, "nothing answered, and yet nobody was told: {told}");
-    assert!(report.latency.max_ms() < 2100.0, "{told}");
+    assert_in_time(&report, "while nothing answers");
     // Once both are back, all is well: nothing lasts longer than its evidence.
     let after = scene.under_load(500.0, 1_000_000, |_| thread::sleep(Duration::from_secs(1)));
     assert_nothing_lost(&after, "after both came back");

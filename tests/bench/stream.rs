@@ -77,6 +77,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// What the first wrong replies looked like.
     pub samples: Vec<String>,
+    /// The longest time in which this thread didn't get to run: how much the machine itself stood still.
+    pub stall: Duration,
     /// When lost queries had been sent, in milliseconds from the start; the first few.
     pub lost_at: Vec<u64>,
 }
@@ -91,7 +93,7 @@ impl Report {
             self.rcodes.iter().map(|(rcode, count)| format!("\"{rcode}\":{count}")).collect();
         format!(
             "{{\"sent\":{},\"answered\":{},\"lost\":{},\"wrong\":{},\"rcodes\":{{{}}},\"seconds\":{:.3},\
-             \"qps\":{:.0},\"p50_us\":{:.1},\"p99_us\":{:.1},\"p999_us\":{:.1},\"max_us\":{:.1}}}",
+             \"qps\":{:.0},\"p50_us\":{:.1},\"p99_us\":{:.1},\"p999_us\":{:.1},\"max_us\":{:.1},\"stall_ms\":{:.1}}}",
             self.sent,
             self.answered,
             self.lost,
@@ -103,6 +105,7 @@ impl Report {
             self.latency.quantile(0.99),
             self.latency.quantile(0.999),
             self.latency.max as f64 / 1e3,
+            self.stall.as_secs_f64() * 1e3,
         )
     }
 }
@@ -217,7 +220,11 @@ impl<'a> Runner<'a> {
         self.start = Instant::now();
         let mut replies = Batch::new();
         let mut turn = 0;
+        let mut round = self.start;
         while !self.over(remote) {
+            // A round waits for 10 ms at most.
+            self.report.stall = self.report.stall.max(round.elapsed());
+            round = Instant::now();
             let due = self.due();
             if due == 0 {
                 let idle_ms = if self.load.rate > 0.0 { i32::from(self.load.rate < 2000.0) } else { 10 };

@@ -160,16 +160,6 @@ impl Cache {
         })
     }
 
-    /// Entries that `wanted` picks.
-    pub fn count_where(&self, mut wanted: impl FnMut(&Entry<'_>) -> bool) -> u64 {
-        let mut count = 0;
-        self.remove_where(|entry| {
-            count += u64::from(wanted(entry));
-            false
-        });
-        count
-    }
-
     /// Forgets what `unwanted` picks. One shard at a time is locked.
     pub fn remove_where(&self, mut unwanted: impl FnMut(&Entry<'_>) -> bool) -> u64 {
         self.shards.iter().map(|shard| lock(shard).remove_where(&mut unwanted)).sum()

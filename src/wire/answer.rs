@@ -5,7 +5,7 @@ use super::edns::{self, ErrorCode, ExtendedError};
 use super::header::{HEADER, bit, rcode, u16_at, u32_at};
 use super::name::MAX_NAME;
 use super::query::{Early, Query};
-use super::rdata::{class, rtype};
+use super::rdata::rtype;
 use super::reply::{self, Reply, sane_ttl};
 
 /// Octets in front of an answer's parts when it is packed.
@@ -390,9 +390,4 @@ pub struct Ask<'a> {
     /// The data of a client subnet option, empty for none.
     pub client_subnet: &'a [u8],
     pub edns: bool,
-}
-
-/// True where `bytes` end in a question of class IN: what may continue across rules.
-pub fn is_internet_question(question: &[u8]) -> bool {
-    u16_at(question, question.len() - 2) == class::IN
 }

@@ -4,7 +4,7 @@ use super::answer::AnswerRef;
 use super::header::u16_at;
 use super::name::MAX_NAME;
 use super::rdata::{self, Field};
-use super::reply::{Record, expand, records};
+use super::reply::{Record, expand, records, skip};
 use super::write::{Full, Section, Writer};
 
 /// Copies the records of `sections` (the first so many: answer, authority, additional) with their TTLs aged by
@@ -52,7 +52,7 @@ fn expand_rdata(message: &[u8], record: &Record) -> Vec<u8> {
                 let mut name = [0; MAX_NAME];
                 let len = expand(message, at, &mut name);
                 rdata.extend_from_slice(&name[..len]);
-                at = skip_name(message, at);
+                at = skip(message, at);
             }
             _ => {
                 let rest = &message[at..record.rdata_end];
@@ -63,14 +63,4 @@ fn expand_rdata(message: &[u8], record: &Record) -> Vec<u8> {
         }
     }
     rdata
-}
-
-fn skip_name(message: &[u8], mut at: usize) -> usize {
-    loop {
-        match message[at] {
-            0 => return at + 1,
-            0xc0.. => return at + 2,
-            len => at += 1 + usize::from(len),
-        }
-    }
 }

@@ -342,7 +342,8 @@ pub fn records(message: &[u8], mut at: usize, count: usize) -> impl Iterator<Ite
     })
 }
 
-fn skip(message: &[u8], mut at: usize) -> usize {
+/// The octet behind the name at `at` of a scanned message.
+pub(super) fn skip(message: &[u8], mut at: usize) -> usize {
     loop {
         match message[at] {
             0 => return at + 1,

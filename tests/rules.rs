@@ -446,6 +446,58 @@ fn a_chain_that_another_server_could_not_resolve_is_followed() {
     }
 }
 
+/// RFC 4035 section 3.2.3: AD speaks for all of the answer, so that a chain has it only if each part had.
+/// AA is about the name that was asked (RFC 1034 section 6.2.7).
+#[test]
+fn a_followed_chain_is_as_sure_as_its_weakest_part() {
+    for (first_bits, second_bits, due) in [(AD, AD, AD), (AD, 0, 0), (0, AD, 0)] {
+        let net = Net::new();
+        let first = Scripted::start(net.at(10), move |seen| {
+            let alias = record(&to_question(), CNAME, IN, 300, &name("www.b.example"));
+            reply(&seen.reply().set(first_bits).answer(alias))
+        });
+        let second = Scripted::start(net.at(11), move |seen| {
+            reply(&seen.reply().set(second_bits).answer(address(300, [192, 0, 2, 2])))
+        });
+        let dns = Setup::new(&net)
+            .endpoint("first", &[first.address])
+            .endpoint("second", &[second.address])
+            .rule("a.example", "first")
+            .rule("b.example", "second")
+            .start(&net);
+        let got = ask(dns.address, &Message::query("www.a.example", A).edns_do(1232));
+        assert_eq!(got.addresses(), ["192.0.2.2"]);
+        assert_eq!(got.flags & AD, due, "AD of {first_bits:#x} and {second_bits:#x}");
+    }
+}
+
+/// The end of a chain may be longer than a client takes: TC, and all of it over TCP; its TTLs age from
+/// where each part was fetched.
+#[test]
+fn a_followed_chain_may_be_long() {
+    let net = Net::new();
+    let first = Scripted::start(net.at(10), |seen| {
+        reply(&seen.reply().answer(record(&to_question(), CNAME, IN, 300, &name("www.b.example"))))
+    });
+    let second = Scripted::start(net.at(11), |seen| {
+        let strings =
+            (0..60).map(|number| record(&to_question(), TXT, IN, 300, &text(&format!("{number:060}"))));
+        let whole = strings.fold(seen.reply(), Message::answer);
+        reply(&if seen.tcp { whole } else { seen.reply().set(TC) })
+    });
+    let dns = Setup::new(&net)
+        .endpoint("first", &[first.address])
+        .endpoint("second", &[second.address])
+        .rule("a.example", "first")
+        .rule("b.example", "second")
+        .start(&net);
+    let query = Message::query("www.a.example", TXT).edns(1232);
+    let cut = common::ask_raw(dns.address, &query);
+    assert!(cut.len() <= 1232 && parse(&cut).has(TC), "{} octets", cut.len());
+    let whole = common::ask_tcp(dns.address, &query);
+    assert_eq!((whole.answer.len(), whole.has(TC)), (61, false));
+}
+
 /// Loops end, soon, and cost few queries.
 #[test]
 fn loops_between_rules_end() {

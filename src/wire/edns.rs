@@ -49,7 +49,6 @@ pub fn visit_options<'a>(rdata: &'a [u8], mut see: impl FnMut(u16, &'a [u8])) ->
 pub enum ErrorCode {
     Other = 0,
     StaleAnswer = 3,
-    NotReady = 14,
     Prohibited = 18,
     NotAuthoritative = 20,
     NotSupported = 21,

@@ -1,45 +1,84 @@
 //! Identical questions in flight are asked once, whichever worker they came to. Nobody is turned away for
 //! being one too many: each waits for the one answer.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use hashbrown::HashTable;
 
-use super::Fetched;
+use super::FlightId;
+use crate::wire::answer::Ask;
 
-/// Everything that makes two questions the same, and the rule that answers them.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct FlightKey {
-    pub question: Box<[u8]>,
-    pub flags: u8,
-    pub subnet: Box<[u8]>,
-    pub rule: u32,
+/// Everything that makes two questions the same, and the rule that answers them; in one allocation that the
+/// flight and the table of those in flight share.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Name in lower case, type, class; behind it the client subnet, if the endpoint is told it.
+    octets: Arc<[u8]>,
+    subnet_at: u16,
+    /// Of the client's flags, those that a target has to know: RD, AD, CD.
+    bits: u16,
+    dnssec_ok: bool,
+    rule: u32,
+    /// Of all that; only spreads locks and slots.
+    pub hash: u32,
 }
 
-type Waiters = Vec<oneshot::Sender<Arc<Fetched>>>;
+impl Question {
+    /// A question of a rule (by its tag). `hash` is any hash of the rest.
+    pub fn new(ask: &Ask<'_>, rule: u32, hash: u32) -> Question {
+        let octets = match ask.client_subnet {
+            [] => ask.question.into(),
+            subnet => [ask.question, subnet].concat().into(),
+        };
+        let subnet_at = ask.question.len() as u16;
+        Question { octets, subnet_at, bits: ask.bits, dnssec_ok: ask.dnssec_ok, rule, hash }
+    }
+
+    /// Name in lower case, type, class.
+    pub fn asked(&self) -> &[u8] {
+        &self.octets[..usize::from(self.subnet_at)]
+    }
+
+    pub fn ask(&self) -> Ask<'_> {
+        Ask {
+            question: self.asked(),
+            bits: self.bits,
+            dnssec_ok: self.dnssec_ok,
+            client_subnet: &self.octets[usize::from(self.subnet_at)..],
+            edns: true,
+        }
+    }
+}
+
+/// A flight on one of the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    pub worker: usize,
+    pub flight: FlightId,
+}
+
+/// A question that somebody asks, and who else waits for it.
+struct Entry {
+    question: Question,
+    lead: Seat,
+    followers: Vec<Seat>,
+}
 
 const SHARDS: usize = 64;
 
 pub struct InFlight {
-    shards: [Mutex<HashMap<FlightKey, Waiters>>; SHARDS],
+    shards: [Mutex<HashTable<Entry>>; SHARDS],
 }
 
 /// What somebody with a question is to do.
-pub enum Role<'a> {
-    /// Ask, and tell all others through this.
-    Lead(Lead<'a>),
-    /// Wait for who asked already.
-    Follow(oneshot::Receiver<Arc<Fetched>>),
-}
-
-/// The duty to tell the followers. Dropped without `finish`, it lets them know that there is nothing to wait
-/// for.
-pub struct Lead<'a> {
-    in_flight: &'a InFlight,
-    shard: usize,
-    key: FlightKey,
+#[derive(Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Ask, and tell the others: `leave` names them.
+    Lead,
+    /// A flight on the same worker asks already.
+    Join(FlightId),
+    /// Another worker asks already, and will tell.
+    Follow,
 }
 
 impl Default for InFlight {
@@ -49,79 +88,66 @@ impl Default for InFlight {
 }
 
 impl InFlight {
-    /// `hash` is any hash of the key; it only spreads the locks.
-    pub fn join(&self, key: FlightKey, hash: u32) -> Role<'_> {
-        let shard = hash as usize % SHARDS;
-        match self.lock(shard).entry(key.clone()) {
-            Entry::Occupied(mut found) => {
-                let (sender, receiver) = oneshot::channel();
-                found.get_mut().push(sender);
-                Role::Follow(receiver)
+    pub fn join(&self, question: &Question, seat: Seat) -> Role {
+        let mut shard = self.lock(question.hash);
+        let hash = u64::from(question.hash);
+        if let Some(entry) = shard.find_mut(hash, |entry| entry.question == *question) {
+            if entry.lead.worker == seat.worker {
+                return Role::Join(entry.lead.flight);
             }
-            Entry::Vacant(free) => {
-                free.insert(Vec::new());
-                Role::Lead(Lead { in_flight: self, shard, key })
-            }
+            entry.followers.push(seat);
+            return Role::Follow;
+        }
+        let entry = Entry { question: question.clone(), lead: seat, followers: Vec::new() };
+        shard.insert_unique(hash, entry, |entry| u64::from(entry.question.hash));
+        Role::Lead
+    }
+
+    /// The lead's question is over; gives those on other workers that wait to be told.
+    pub fn leave(&self, question: &Question, lead: Seat) -> Vec<Seat> {
+        let mut shard = self.lock(question.hash);
+        match shard.find_entry(u64::from(question.hash), |entry| entry.lead == lead) {
+            Ok(found) => found.remove().0.followers,
+            Err(_) => Vec::new(),
         }
     }
 
-    fn lock(&self, shard: usize) -> MutexGuard<'_, HashMap<FlightKey, Waiters>> {
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Lead<'_> {
-    pub fn finish(self, fetched: &Arc<Fetched>) {
-        for waiter in self.take() {
-            // Who gave up waiting needs no answer.
-            let _ = waiter.send(Arc::clone(fetched));
-        }
-    }
-
-    fn take(&self) -> Waiters {
-        self.in_flight.lock(self.shard).remove(&self.key).unwrap_or_default()
-    }
-}
-
-impl Drop for Lead<'_> {
-    fn drop(&mut self) {
-        self.take();
+    fn lock(&self, hash: u32) -> MutexGuard<'_, HashTable<Entry>> {
+        self.shards[hash as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use slotmap::SlotMap;
+
     use super::*;
 
-    fn key() -> FlightKey {
-        FlightKey { question: [1, b'a', 0, 0, 1, 0, 1].into(), flags: 1, subnet: [].into(), rule: 7 }
+    fn question(subnet: &[u8], dnssec_ok: bool, rule: u32) -> Question {
+        let ask = Ask {
+            question: &[1, b'a', 0, 0, 1, 0, 1],
+            bits: 0x100,
+            dnssec_ok,
+            client_subnet: subnet,
+            edns: true,
+        };
+        Question::new(&ask, rule, 3)
     }
 
     #[test]
     fn one_asks_and_all_are_told() {
         let in_flight = InFlight::default();
-        let Role::Lead(lead) = in_flight.join(key(), 3) else { panic!("the first one leads") };
-        let mut followers: Vec<_> = (0..100)
-            .map(|_| match in_flight.join(key(), 3) {
-                Role::Follow(receiver) => receiver,
-                Role::Lead(_) => panic!("asked twice"),
-            })
-            .collect();
-        let other = FlightKey { flags: 9, ..key() };
-        assert!(matches!(in_flight.join(other, 3), Role::Lead(_)));
-        lead.finish(&Arc::new(Fetched::failed("x")));
-        for follower in &mut followers {
-            assert!(matches!(&*follower.try_recv().unwrap(), Fetched::Failed(_)));
+        let mut flights: SlotMap<FlightId, ()> = SlotMap::with_key();
+        let mut seat = |worker| Seat { worker, flight: flights.insert(()) };
+        let (lead, here, there) = (seat(0), seat(0), seat(1));
+        assert_eq!(in_flight.join(&question(&[], false, 7), lead), Role::Lead);
+        assert_eq!(in_flight.join(&question(&[], false, 7), here), Role::Join(lead.flight));
+        assert_eq!(in_flight.join(&question(&[], false, 7), there), Role::Follow);
+        for other in [question(&[], true, 7), question(&[], false, 8), question(&[0, 1, 24, 0], false, 7)] {
+            assert_eq!(in_flight.join(&other, seat(2)), Role::Lead, "another question in some respect");
         }
-        assert!(matches!(in_flight.join(key(), 3), Role::Lead(_)));
-    }
-
-    #[test]
-    fn a_lead_that_dies_leaves_nobody_waiting() {
-        let in_flight = InFlight::default();
-        let Role::Lead(lead) = in_flight.join(key(), 3) else { panic!("the first one leads") };
-        let Role::Follow(mut follower) = in_flight.join(key(), 3) else { panic!("asked twice") };
-        drop(lead);
-        assert!(follower.try_recv().is_err());
+        assert_eq!(in_flight.leave(&question(&[], false, 7), lead), [there]);
+        assert_eq!(in_flight.leave(&question(&[], false, 7), lead), []);
+        assert_eq!(in_flight.join(&question(&[], false, 7), there), Role::Lead);
     }
 }

@@ -48,8 +48,8 @@ impl Member {
 
 impl Endpoint {
     /// The next target to ask that is not in `tried`.
-    pub fn pick(&self, tried: &[usize], random: &mut impl Rng) -> Option<usize> {
-        let left = |(index, _): &(usize, &Member)| !tried.contains(index);
+    pub fn pick(&self, tried: &[u16], random: &mut impl Rng) -> Option<usize> {
+        let left = |(index, _): &(usize, &Member)| !tried.contains(&(*index as u16));
         let best = self.targets.iter().enumerate().filter(left).map(|(_, member)| member.tier()).min()?;
         let tier = || {
             let in_tier = move |(_, member): &(usize, &Member)| member.tier() == best;

@@ -25,6 +25,18 @@ pub struct Exchanges {
 }
 
 impl Exchanges {
+    pub fn asked(&self) {
+        self.queries.fetch_add(1, Relaxed);
+    }
+
+    pub fn timed_out(&self) {
+        self.timeouts.fetch_add(1, Relaxed);
+    }
+
+    pub fn failed(&self) {
+        self.errors.fetch_add(1, Relaxed);
+    }
+
     pub fn answered(&self, after: Duration) {
         let secs = after.as_secs_f64();
         let bucket = LATENCY_BOUNDS.iter().position(|bound| secs <= *bound).unwrap_or(LATENCY_BUCKETS - 1);

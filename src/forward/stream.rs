@@ -5,7 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::time::Instant;
 
 use rand::RngExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,17 +15,19 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::flight::Pending;
+use super::{Inlet, Ticket, Trouble};
 use crate::limits::{LOSS_AFTER, MESSAGE, TARGET_CONNECT, TARGET_STREAM_IDLE, TARGET_STREAM_OUTSTANDING};
 use crate::wire::header::{HEADER, u16_at};
-use crate::wire::reply::Reply;
 
 /// All TCP connections towards targets of one worker.
-#[derive(Default)]
-pub struct Streams(RefCell<HashMap<SocketAddr, Rc<Stream>>>);
+pub struct Streams {
+    inlet: Weak<dyn Inlet>,
+    open: RefCell<HashMap<SocketAddr, Rc<Stream>>>,
+}
 
 struct Stream {
-    pending: RefCell<HashMap<u16, Pending>>,
+    inlet: Weak<dyn Inlet>,
+    pending: RefCell<HashMap<u16, Ticket>>,
     unsent: RefCell<Vec<u8>>,
     wake: Notify,
     /// It has carried a reply.
@@ -33,12 +36,15 @@ struct Stream {
 }
 
 impl Streams {
-    /// Sends `message` (its ID is set here) and files `pending` under it.
-    pub fn ask(self: &Rc<Self>, message: &mut [u8], pending: Pending) -> io::Result<()> {
-        let stream = self.stream(pending.address());
-        let id = stream
-            .file(pending)
-            .ok_or_else(|| io::Error::other("too many questions outstanding over TCP"))?;
+    pub fn new(inlet: Weak<dyn Inlet>) -> Streams {
+        Streams { inlet, open: RefCell::default() }
+    }
+
+    /// Sends `message` (its ID is set here) and files the ticket under it.
+    pub fn ask(&self, target: SocketAddr, message: &mut [u8], ticket: Ticket) -> io::Result<()> {
+        let stream = self.stream(target);
+        let id =
+            stream.file(ticket).ok_or_else(|| io::Error::other("too many questions outstanding over TCP"))?;
         message[..2].copy_from_slice(&id.to_be_bytes());
         let mut unsent = stream.unsent.borrow_mut();
         unsent.extend_from_slice(&(message.len() as u16).to_be_bytes());
@@ -47,11 +53,12 @@ impl Streams {
         Ok(())
     }
 
-    fn stream(self: &Rc<Self>, target: SocketAddr) -> Rc<Stream> {
-        let mut streams = self.0.borrow_mut();
+    fn stream(&self, target: SocketAddr) -> Rc<Stream> {
+        let mut streams = self.open.borrow_mut();
         streams.retain(|_, stream| !stream.closed.get());
         let new = || {
             let stream = Rc::new(Stream {
+                inlet: Weak::clone(&self.inlet),
                 pending: RefCell::default(),
                 unsent: RefCell::default(),
                 wake: Notify::new(),
@@ -66,7 +73,7 @@ impl Streams {
 }
 
 impl Stream {
-    fn file(&self, pending: Pending) -> Option<u16> {
+    fn file(&self, ticket: Ticket) -> Option<u16> {
         let mut filed = self.pending.borrow_mut();
         if filed.len() >= TARGET_STREAM_OUTSTANDING {
             return None;
@@ -75,7 +82,7 @@ impl Stream {
         while filed.contains_key(&id) {
             id = id.wrapping_add(1);
         }
-        filed.insert(id, pending);
+        filed.insert(id, ticket);
         Some(id)
     }
 
@@ -83,12 +90,16 @@ impl Stream {
     fn close(&self, why: &str) {
         self.closed.set(true);
         let failed = std::mem::take(&mut *self.pending.borrow_mut());
-        for pending in failed.into_values() {
-            match self.proved.get() {
-                true => pending.connection_lost(),
-                false => pending.unreachable(why),
-            }
+        let Some(inlet) = self.inlet.upgrade() else { return };
+        let now = Instant::now();
+        for ticket in failed.into_values() {
+            let trouble = match self.proved.get() {
+                true => Trouble::ConnectionLost,
+                false => Trouble::Unreachable(why.to_string()),
+            };
+            inlet.trouble(ticket, trouble, now);
         }
+        inlet.settle(now);
     }
 }
 
@@ -127,7 +138,6 @@ async fn send(stream: &Stream, mut write: OwnedWriteHalf) -> String {
 
 async fn receive(stream: &Stream, mut read: OwnedReadHalf) -> String {
     let mut message = Vec::new();
-    let mut scratch = Reply::default();
     loop {
         let waiting = !stream.pending.borrow().is_empty();
         let patience = if waiting { LOSS_AFTER } else { TARGET_STREAM_IDLE };
@@ -140,11 +150,14 @@ async fn receive(stream: &Stream, mut read: OwnedReadHalf) -> String {
         if message.len() < HEADER {
             return "TCP: reply is shorter than a header".to_string();
         }
-        let pending = stream.pending.borrow_mut().remove(&u16_at(&message, 0));
-        if let Some(pending) = pending {
+        let ticket = stream.pending.borrow_mut().remove(&u16_at(&message, 0));
+        if ticket.is_some() {
             stream.proved.set(true);
-            pending.reply(&message, &mut scratch);
         }
+        let Some(inlet) = stream.inlet.upgrade() else { return "TCP: the worker is gone".to_string() };
+        let now = Instant::now();
+        inlet.reply(ticket, &message, now);
+        inlet.settle(now);
     }
 }
 

@@ -123,13 +123,14 @@ impl Target {
         }
     }
 
-    pub fn takes_edns(&self) -> bool {
-        self.plain_until_ms.load(Relaxed) <= self.ms(Instant::now())
+    pub fn takes_edns(&self, now: Instant) -> bool {
+        let plain_until = self.plain_until_ms.load(Relaxed);
+        plain_until == 0 || plain_until <= self.ms(now)
     }
 
     /// It answered without an OPT what it could not read with one.
-    pub fn answered_plain(&self) {
-        self.plain_until_ms.store(self.ms(Instant::now() + PLAIN_FOR), Relaxed);
+    pub fn answered_plain(&self, now: Instant) {
+        self.plain_until_ms.store(self.ms(now + PLAIN_FOR), Relaxed);
     }
 
     /// A question leaves for this target.

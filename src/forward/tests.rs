@@ -1,46 +1,119 @@
 //! The exchange with real sockets on loopback: what the black-box tests can't arrange so exactly.
 
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
+use super::coalesce::Question;
+use super::exchange::Exchange;
+use super::network::Network;
 use super::pick::Member;
-use super::target::State;
+use super::target::{State, Target};
 use super::*;
+use crate::limits::QUERY_DEADLINE;
+use crate::wire::answer::Ask;
+use crate::wire::header::bit;
 use crate::wire::name::Name;
 
 const LIMITS: TtlLimits = TtlLimits { min: 0, max: 86_400, max_negative: 900 };
 
-fn endpoint(addresses: &[std::net::SocketAddr]) -> Endpoint {
+fn endpoint(addresses: &[std::net::SocketAddr]) -> Rc<Group> {
     let member = |address: &std::net::SocketAddr| Member {
         target: Arc::new(Target::new(*address, None, "e")),
         near: true,
     };
-    Endpoint {
+    let endpoint = Endpoint {
         name: "e".into(),
         targets: addresses.iter().map(member).collect(),
         client_subnet: false,
         probe_domain: Name::root(),
+    };
+    Rc::new(Group { stats: endpoint.targets.iter().map(|_| Arc::default()).collect(), endpoint })
+}
+
+struct Group {
+    endpoint: Endpoint,
+    stats: Vec<Arc<Exchanges>>,
+}
+
+impl Errand for Rc<Group> {
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    fn stats(&self) -> &[Arc<Exchanges>] {
+        &self.stats
+    }
+
+    fn limits(&self) -> TtlLimits {
+        LIMITS
+    }
+}
+
+/// A worker that has one question at a time.
+struct Asker {
+    network: Network,
+    exchange: RefCell<Exchange<Rc<Group>, ()>>,
+    flush: Cell<bool>,
+    fetched: RefCell<Option<Fetched>>,
+}
+
+impl Inlet for Asker {
+    fn reply(&self, ticket: Option<Ticket>, message: &[u8], now: Instant) {
+        let ticket = ticket.expect("only what was asked for comes");
+        self.exchange.borrow_mut().reply(ticket, message, now, &self.network);
+    }
+
+    fn trouble(&self, ticket: Ticket, trouble: Trouble, now: Instant) {
+        self.exchange.borrow_mut().trouble(ticket, trouble, now, &self.network);
+    }
+
+    fn settle(&self, _: Instant) {
+        if let Some(finished) = self.exchange.borrow_mut().next_finished() {
+            assert_eq!(finished.waiters.len(), 1);
+            *self.fetched.borrow_mut() = Some(finished.fetched);
+        }
+    }
+
+    fn flush_soon(&self) {
+        self.flush.set(true);
     }
 }
 
 /// Asks so many times, one after another.
-fn ask(endpoint: &Endpoint, times: usize) -> Vec<Fetched> {
+fn ask(group: &Rc<Group>, times: usize) -> Vec<Fetched> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let stats: Vec<Arc<Exchanges>> = endpoint.targets.iter().map(|_| Arc::default()).collect();
     let mut question = Name::parse("a.example").unwrap().as_wire().to_vec();
     question.extend_from_slice(&[0, 1, 0, 1]);
+    let ask = Ask { question: &question, bits: bit::RD, dnssec_ok: false, client_subnet: &[], edns: true };
+    let question = Question::new(&ask, 1, 0);
     let asking = async {
-        let exchanger = Exchanger::default();
-        tokio::task::spawn_local(Rc::clone(&exchanger.datagrams).run_flush());
+        let asker = Rc::new_cyclic(|own: &std::rc::Weak<Asker>| Asker {
+            network: Network::new(own.clone()),
+            exchange: RefCell::new(Exchange::new(rand::make_rng())),
+            flush: Cell::new(false),
+            fetched: RefCell::default(),
+        });
         let mut fetched = Vec::new();
         for _ in 0..times {
-            let ask =
-                Ask { question: &question, bits: bit::RD, dnssec_ok: false, client_subnet: &[], edns: true };
-            let deadline = Instant::now() + QUERY_DEADLINE;
-            let job = Job { ask, endpoint, stats: &stats, limits: LIMITS, deadline };
-            fetched.push(exchanger.exchange(&job).await);
+            let now = Instant::now();
+            let deadline = now + QUERY_DEADLINE;
+            let id = asker.exchange.borrow_mut().file(question.clone(), Rc::clone(group), deadline, Some(()));
+            asker.exchange.borrow_mut().start(id, now, &asker.network);
+            while asker.fetched.borrow().is_none() {
+                if asker.flush.take() {
+                    asker.network.flush();
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let now = Instant::now();
+                asker.exchange.borrow_mut().tick(now, &asker.network);
+                asker.settle(now);
+            }
+            fetched.extend(asker.fetched.take());
         }
         fetched
     };
@@ -99,7 +172,7 @@ fn a_closed_connection_is_made_anew() {
     let endpoint = endpoint(&[address]);
     let fetched = ask(&endpoint, 4);
     assert!(fetched.iter().all(is_answer), "each question is answered, over old and new connections");
-    assert_eq!(endpoint.targets[0].target.state(), State::Healthy);
+    assert_eq!(endpoint.endpoint.targets[0].target.state(), State::Healthy);
 }
 
 /// A port where nobody listens says so at once; the other target answers, and no time is lost.
@@ -116,7 +189,7 @@ fn a_refusing_target_costs_no_wait() {
     });
     let fetched = ask(&endpoint, 50);
     assert!(fetched.iter().all(is_answer));
-    let refusing = &endpoint.targets[0].target;
+    let refusing = &endpoint.endpoint.targets[0].target;
     assert_ne!(refusing.state(), State::Healthy);
     assert!(
         refusing.errors.load(Relaxed) > 0 && refusing.timeouts.load(Relaxed) == 0,

@@ -1,16 +1,12 @@
 //! An answer that leads through several rules or zones by CNAMEs: each part is asked where it belongs (and
 //! kept there), and the whole is put together for the client. Bounded, and proof against loops.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use super::fetch::{Wanted, fetch};
-use super::snapshot::Rule;
-use super::worker::Worker;
-use super::{Held, subnet_of};
+use super::fetch::{kept, wanted};
+use super::snapshot::Snapshot;
 use crate::forward::Fetched;
+use crate::forward::coalesce::Question;
 use crate::limits::{MAX_FOLLOWED, MESSAGE};
-use crate::policy::{Action, Decision};
+use crate::policy::Action;
 use crate::wire::answer::{Answer, AnswerRef, TtlLimits, own_flags};
 use crate::wire::copy::copy_sections;
 use crate::wire::edns::{ErrorCode, ExtendedError, OPT_LEN, UDP_SIZE};
@@ -22,10 +18,13 @@ use crate::wire::write::{Full, Writer};
 use crate::zone::Zone;
 
 /// The way so far.
-struct Trail<'a> {
-    query: &'a Query<'a>,
+pub struct Trail {
     /// Names asked, the present one last.
     names: Vec<Vec<u8>>,
+    /// What was found for all names but the present one.
+    legs: Vec<Leg>,
+    /// How the way ended.
+    end: Option<Result<(), ExtendedError>>,
     /// AA is about the first name only (RFC 1034 section 6.2.7).
     authoritative: Option<bool>,
     /// AD holds if every part had it (RFC 4035 section 3.2.3).
@@ -35,167 +34,177 @@ struct Trail<'a> {
     options: Vec<u8>,
 }
 
+/// One part of the whole answer.
+enum Leg {
+    /// What the zone behind this action says of the leg's name.
+    Zone(Action),
+    /// What a target said, and for how many seconds that was kept.
+    Target { answer: Answer, age: u32 },
+}
+
 /// The whole answer, or why there is none.
 pub type Followed = Result<Answer, ExtendedError>;
 
-enum Leg {
-    End,
-    /// The next name to ask.
-    On(Vec<u8>),
+/// Where the way goes on.
+pub enum Course {
+    /// A rule's targets have to be asked: `take` wants to know what they say.
+    Ask {
+        rule: u32,
+        question: Question,
+    },
+    Over(Followed),
 }
 
-/// Follows a question's CNAMEs across rules and zones until something answers.
-pub async fn follow(worker: &Worker, snapshot: &Held, query: &Query<'_>, deadline: Instant) -> Followed {
-    let mut buffer = vec![0; MESSAGE];
-    let mut writer = Writer::new(&mut buffer, MESSAGE - OPT_LEN);
-    let mut trail = Trail {
-        query,
-        names: vec![query.qname().to_vec()],
-        authoritative: None,
-        authentic: true,
-        rcode: rcode::NOERROR,
-        options: Vec::new(),
-    };
-    // A message without records holds any question.
-    let _ = writer.question(query.qname(), query.rtype(), query.rclass());
-    for _ in 0..MAX_FOLLOWED {
-        match trail.leg(worker, snapshot, &mut writer, deadline).await {
-            Err(why) => return Err(why),
-            Ok(Leg::End) => return trail.finish(writer),
-            Ok(Leg::On(next)) if trail.names.contains(&next) => {
-                return failed("CNAMEs lead in a circle across rules");
+impl Trail {
+    pub fn new(query: &Query<'_>) -> Trail {
+        Trail {
+            names: vec![query.qname().to_vec()],
+            legs: Vec::new(),
+            end: None,
+            authoritative: None,
+            authentic: true,
+            rcode: rcode::NOERROR,
+            options: Vec::new(),
+        }
+    }
+
+    /// Follows CNAMEs across rules and zones until something answers or a target has to be asked.
+    pub fn go_on(&mut self, snapshot: &Snapshot, query: &Query<'_>) -> Course {
+        // Each turn ends the way or adds a name, and names are bounded.
+        while self.end.is_none() {
+            let decision = snapshot.policy.decide(self.name(), query.rtype(), query.rclass());
+            if let Some(zone) = snapshot.zone_of(decision.action) {
+                self.take_zone(snapshot, zone, decision.action, query);
+                continue;
             }
-            Ok(Leg::On(next)) => trail.names.push(next),
+            let (Action::Forward { rule } | Action::System { rule }) = decision.action else {
+                self.end = Some(Ok(()));
+                continue;
+            };
+            let fixed = &query.question()[query.qname().len()..];
+            let question = wanted(snapshot, rule, query, &[self.name(), fixed].concat());
+            match kept(snapshot, &snapshot.rules[rule as usize], &question) {
+                Some((answer, age)) => {
+                    let kept = Fetched::Answer { answer, lifetime: 0 };
+                    self.take(snapshot, query, &kept, age);
+                }
+                None => return Course::Ask { rule, question },
+            }
         }
-    }
-    failed("CNAMEs lead through too many rules")
-}
-
-fn failed(why: &'static str) -> Followed {
-    Err(ExtendedError::new(ErrorCode::Other, why))
-}
-
-impl Trail<'_> {
-    async fn leg(
-        &mut self,
-        worker: &Worker,
-        snapshot: &Held,
-        writer: &mut Writer<'_>,
-        deadline: Instant,
-    ) -> Result<Leg, ExtendedError> {
-        let name = self.names.last().expect("the trail begins with the question").clone();
-        let decision = snapshot.policy.decide(&name, self.query.rtype(), self.query.rclass());
-        if let Some(zone) = snapshot.zone_of(decision.action) {
-            return self.zone_leg(snapshot, zone, &name, writer);
-        }
-        let (Action::Forward { rule: index } | Action::System { rule: index }) = decision.action else {
-            return Ok(Leg::End);
-        };
-        let rule = &snapshot.rules[index as usize];
-        let mut question = name;
-        question.extend_from_slice(&self.query.question()[self.query.qname().len()..]);
-        let wanted = Wanted {
-            question: &question,
-            bits: self.query.bits,
-            dnssec_ok: self.query.dnssec_ok(),
-            subnet: subnet_of(snapshot, rule, self.query),
-            deadline,
-        };
-        let (fetched, age) = fetch(worker, snapshot, index, &wanted).await;
-        self.target_leg(snapshot, decision, rule, &fetched, age, writer)
+        let end = self.end.take().unwrap_or(Ok(()));
+        Course::Over(end.and_then(|()| self.compose(snapshot, query)))
     }
 
-    fn zone_leg(
-        &mut self,
-        snapshot: &Held,
-        zone: &Zone,
-        name: &[u8],
-        writer: &mut Writer<'_>,
-    ) -> Result<Leg, ExtendedError> {
-        let outcome = zone.answer(name, self.query.rtype(), self.query.dnssec_ok(), writer);
+    /// Takes what the rule's targets say of the present name, `age` seconds ago.
+    pub fn take(&mut self, snapshot: &Snapshot, query: &Query<'_>, fetched: &Fetched, age: u32) {
+        let answer = match fetched {
+            Fetched::Answer { answer, .. } => answer,
+            Fetched::Failed(why) => return self.end = Some(Err(why.clone())),
+        };
+        let view = answer.view();
+        self.authoritative.get_or_insert(view.bits() & bit::AA != 0);
+        self.authentic &= view.bits() & bit::AD != 0;
+        self.rcode = view.rcode();
+        self.options.extend_from_slice(view.options());
+        let next = self.next_name(snapshot, query, &view);
+        if next.is_some() {
+            // The absence that this target may have told of is not its to tell.
+            self.rcode = rcode::NOERROR;
+        }
+        self.legs.push(Leg::Target { answer: answer.clone(), age });
+        self.walk(next);
+    }
+
+    fn take_zone(&mut self, snapshot: &Snapshot, zone: &Zone, action: Action, query: &Query<'_>) {
+        let mut buffer = vec![0; MESSAGE];
+        let mut writer = Writer::new(&mut buffer, MESSAGE);
+        let outcome = zone.answer(self.name(), query.rtype(), query.dnssec_ok(), &mut writer);
+        if outcome.truncated {
+            return self.end = Some(Err(too_long(Full)));
+        }
         self.authoritative.get_or_insert(outcome.authoritative);
         self.authentic = false;
         self.rcode = u16::from(outcome.rcode);
-        if outcome.truncated {
-            return Err(too_long(Full));
-        }
-        match outcome.leaves {
-            Some(next) if self.is_covered(snapshot, next.as_wire()) => Ok(Leg::On(next.as_wire().to_vec())),
-            _ => Ok(Leg::End),
-        }
+        let next = outcome.leaves.map(|next| next.as_wire().to_vec()).filter(|next| {
+            snapshot.policy.decide(next, query.rtype(), query.rclass()).action != Action::Refuse
+        });
+        self.legs.push(Leg::Zone(action));
+        self.walk(next);
     }
 
-    fn target_leg(
-        &mut self,
-        snapshot: &Held,
-        decision: Decision,
-        rule: &Rule,
-        fetched: &Arc<Fetched>,
-        age: u32,
-        writer: &mut Writer<'_>,
-    ) -> Result<Leg, ExtendedError> {
-        let answer = match &**fetched {
-            Fetched::Answer { answer, .. } => answer.view(),
-            Fetched::Failed(why) => return Err(why.clone()),
-        };
-        self.authoritative.get_or_insert(answer.bits() & bit::AA != 0);
-        self.authentic &= answer.bits() & bit::AD != 0;
-        self.rcode = answer.rcode();
-        self.options.extend_from_slice(answer.options());
-        match self.next_name(snapshot, decision, rule, &answer) {
+    fn name(&self) -> &[u8] {
+        self.names.last().expect("the trail begins with the question")
+    }
+
+    /// Goes to the next name, or ends.
+    fn walk(&mut self, next: Option<Vec<u8>>) {
+        self.end = match next {
+            None => Some(Ok(())),
+            Some(next) if self.names.contains(&next) => {
+                Some(Err(trouble("CNAMEs lead in a circle across rules")))
+            }
+            Some(_) if self.names.len() >= MAX_FOLLOWED => {
+                Some(Err(trouble("CNAMEs lead through too many rules")))
+            }
             Some(next) => {
-                copy_sections(writer, &answer, 1, age).map_err(too_long)?;
-                // The absence that this target may have told of is not its to tell.
-                self.rcode = rcode::NOERROR;
-                Ok(Leg::On(next))
-            }
-            None => {
-                copy_sections(writer, &answer, 3, age).map_err(too_long)?;
-                Ok(Leg::End)
+                self.names.push(next);
+                None
             }
         }
     }
 
-    /// The name at the end of this part's CNAMEs, if somebody else than this rule speaks for it.
-    fn next_name(
-        &self,
-        snapshot: &Held,
-        decision: Decision,
-        rule: &Rule,
-        answer: &AnswerRef<'_>,
-    ) -> Option<Vec<u8>> {
+    /// The name at the end of this part's CNAMEs, if somebody else than its own rule speaks for it.
+    fn next_name(&self, snapshot: &Snapshot, query: &Query<'_>, answer: &AnswerRef<'_>) -> Option<Vec<u8>> {
+        let from = snapshot.policy.decide(self.name(), query.rtype(), query.rclass());
+        let follows = snapshot.rule_of(from.action).is_some_and(|rule| rule.follow_cname);
         let mut target = [0; MAX_NAME];
-        let len = answer.cname_target(&mut target).filter(|_| rule.follow_cname)?;
-        let next = snapshot.policy.decide(&target[..len], self.query.rtype(), self.query.rclass());
-        let elsewhere = next.action != decision.action && next.action != Action::Refuse;
+        let len = answer.cname_target(&mut target).filter(|_| follows)?;
+        let next = snapshot.policy.decide(&target[..len], query.rtype(), query.rclass());
+        let elsewhere = next.action != from.action && next.action != Action::Refuse;
         elsewhere.then(|| target[..len].to_vec())
     }
 
-    fn is_covered(&self, snapshot: &Held, name: &[u8]) -> bool {
-        let next = snapshot.policy.decide(name, self.query.rtype(), self.query.rclass());
-        next.action != Action::Refuse
-    }
-
-    /// Makes an answer of what was written, by the same scan that replies of targets go through.
-    fn finish(&self, mut writer: Writer<'_>) -> Followed {
-        let mut bits = own_flags(self.query.bits) | (self.rcode & bit::RCODE);
+    /// Puts the parts together, and through the same scan that replies of targets go through.
+    fn compose(&self, snapshot: &Snapshot, query: &Query<'_>) -> Followed {
+        let mut buffer = vec![0; MESSAGE];
+        let mut writer = Writer::new(&mut buffer, MESSAGE - OPT_LEN);
+        // A message without records holds any question.
+        let _ = writer.question(query.qname(), query.rtype(), query.rclass());
+        for (index, leg) in self.legs.iter().enumerate() {
+            // Of a part that leads on, what stands beside the CNAMEs is not this question's.
+            let sections = if index + 1 < self.names.len() { 1 } else { 3 };
+            match leg {
+                Leg::Target { answer, age } => {
+                    copy_sections(&mut writer, &answer.view(), sections, *age).map_err(too_long)?;
+                }
+                Leg::Zone(action) => {
+                    let zone = snapshot.zone_of(*action).expect("the same snapshot answered before");
+                    zone.answer(&self.names[index], query.rtype(), query.dnssec_ok(), &mut writer);
+                }
+            }
+        }
+        let mut bits = own_flags(query.bits) | (self.rcode & bit::RCODE);
         bits |= if self.authoritative == Some(true) { bit::AA } else { 0 };
         bits |= if self.authentic { bit::AD } else { 0 };
         writer.set_flags(bits);
         writer.set_limit(MESSAGE);
         if writer.opt(UDP_SIZE, u32::from(self.rcode >> 4) << 24, &self.options).is_err() {
-            return failed("the answer along CNAMEs is too long");
+            return Err(too_long(Full));
         }
         let message = writer.finish_in_place();
         let mut reply = Reply::default();
         let unbounded = TtlLimits { min: 0, max: u32::MAX, max_negative: u32::MAX };
-        match scan(message, self.query.question(), &mut reply) {
-            Ok(()) => Ok(Answer::from_reply(message, self.query.question(), &reply, unbounded, true)),
-            Err(_) => failed("the answer along CNAMEs could not be put together"),
+        match scan(message, query.question(), &mut reply) {
+            Ok(()) => Ok(Answer::from_reply(message, query.question(), &reply, unbounded, true)),
+            Err(_) => Err(trouble("the answer along CNAMEs could not be put together")),
         }
     }
 }
 
+fn trouble(why: &'static str) -> ExtendedError {
+    ExtendedError::new(ErrorCode::Other, why)
+}
+
 fn too_long(_: Full) -> ExtendedError {
-    ExtendedError::new(ErrorCode::Other, "the answer along CNAMEs is too long")
+    trouble("the answer along CNAMEs is too long")
 }

@@ -18,7 +18,7 @@ use super::reports::{
 };
 use super::snapshot::{Built, Snapshot};
 use super::thread::{self, Handle, Order};
-use super::worker::{Connections, Shared};
+use super::worker::{Connections, Inbox, Shared};
 use super::{diff, explain, listen};
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::{self};
@@ -125,6 +125,7 @@ impl Prepared {
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(self.snapshot),
             in_flight: InFlight::default(),
+            inboxes: (0..count).map(|_| Inbox::default()).collect(),
             connections: Connections::default(),
         });
         let worker =

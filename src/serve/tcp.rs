@@ -14,9 +14,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::counts::{Loss, Transport};
+use super::miss::ReturnPath;
 use super::worker::{Connections, Seat, Stop, Worker};
 use super::{Client, Step, miss, turn};
+use crate::forward::Inlet;
 use crate::limits::{TCP_UNSENT, TCP_WAITING_PER_CONNECTION};
+use crate::sys::Local;
 use crate::wire::header::u16_at;
 
 /// After a failed accept, mostly for want of file descriptors.
@@ -125,20 +128,24 @@ impl Connection {
         while let Some(rest) = buffer.get(used + 2..) {
             let Some(message) = rest.get(..usize::from(u16_at(buffer, used))) else { break };
             used += 2 + message.len();
-            let mut out = self.worker.scratch.borrow_mut();
-            match turn(&self.worker, &snapshot, message, &self.client, now, &mut out[..]) {
+            let step = {
+                let mut out = self.worker.scratch.borrow_mut();
+                let step = turn(&self.worker, &snapshot, message, &self.client, now, &mut out[..]);
+                if let Step::Reply(len) = step {
+                    self.append(&out[..len]);
+                }
+                step
+            };
+            match step {
                 // What is no query over TCP is no DNS client either.
                 Step::Silence => return Err(io::ErrorKind::InvalidData.into()),
-                Step::Reply(len) => self.append(&out[..len]),
+                Step::Reply(_) => {}
                 Step::Later => {
-                    let (this, snapshot, packet) = (Rc::clone(self), snapshot.clone(), message.to_vec());
                     self.waiting.set(self.waiting.get() + 1);
-                    tokio::task::spawn_local(async move {
-                        let reply = miss::finish(&this.worker, &snapshot, &packet, &this.client).await;
-                        this.push(&reply);
-                        this.waiting.set(this.waiting.get() - 1);
-                        this.room.notify_one();
-                    });
+                    let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
+                    let now = std::time::Instant::now();
+                    miss::begin(&self.worker, &snapshot, message, &self.client, None, path, now);
+                    self.worker.settle(now);
                 }
             }
         }
@@ -146,11 +153,6 @@ impl Connection {
             self.wake.notify_one();
         }
         Ok(used)
-    }
-
-    fn push(&self, reply: &[u8]) {
-        self.append(reply);
-        self.wake.notify_one();
     }
 
     /// Puts a message behind what is unsent, its length in front (RFC 1035 section 4.2.2).
@@ -180,6 +182,22 @@ impl Connection {
             self.room.notified().await;
         }
     }
+}
+
+impl ReturnPath for Connection {
+    fn answer(self: Rc<Self>, _: &Client, _: Option<Local>, write: &mut dyn FnMut(&mut [u8]) -> usize) {
+        {
+            let mut out = self.worker.scratch.borrow_mut();
+            let len = write(&mut out[..]);
+            self.append(&out[..len]);
+        }
+        self.wake.notify_one();
+        self.waiting.set(self.waiting.get() - 1);
+        self.room.notify_one();
+    }
+
+    /// The writer sends of its own accord.
+    fn flush(&self) {}
 }
 
 /// Sends answers as they come, several in one write. A client that takes none for the idle timeout is gone.

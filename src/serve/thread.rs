@@ -14,6 +14,8 @@ use super::counts::WorkerCounts;
 use super::listen::Sockets;
 use super::worker::{Shared, Stop, Worker};
 use super::{tcp, udp};
+use crate::forward::Transport;
+use crate::forward::network::Network;
 use crate::limits::DRAIN;
 
 /// What the control side tells a worker.
@@ -68,9 +70,11 @@ async fn live(
     counts: Arc<WorkerCounts>,
     mut orders: async_mpsc::UnboundedReceiver<Order>,
 ) {
-    let worker = Rc::new(Worker::new(index, shared, counts));
-    tokio::task::spawn_local(Rc::clone(&worker.exchanger.datagrams).run_flush());
-    tokio::task::spawn_local(Rc::clone(&worker.exchanger.datagrams).run_sweep());
+    let network = |inlet| -> Box<dyn Transport> { Box::new(Network::new(inlet)) };
+    let worker = Worker::new(index, shared, counts, rand::make_rng(), network);
+    keep_up("flush", &worker, Worker::run_flush);
+    keep_up("clock", &worker, Worker::run_clock);
+    keep_up("inbox", &worker, Worker::run_inbox);
     tokio::task::spawn_local(beat(Rc::clone(&worker)));
     let mut listeners: HashMap<SocketAddr, Listener> = HashMap::new();
     loop {
@@ -127,6 +131,21 @@ async fn close(listener: Listener) {
         // A listener that panicked is closed as well.
         let _ = task.await;
     }
+}
+
+/// Runs one of the worker's own tasks. Should a question bring it to panic, it is started again: a worker
+/// without a clock would be worse than any one question.
+fn keep_up<F: Future<Output = ()> + 'static>(
+    name: &'static str,
+    worker: &Rc<Worker>,
+    task: impl Fn(Rc<Worker>) -> F + 'static,
+) {
+    let worker = Rc::clone(worker);
+    tokio::task::spawn_local(async move {
+        while let Err(error) = tokio::task::spawn_local(task(Rc::clone(&worker))).await {
+            tracing::error!("a worker's {name} stumbled and goes on: {error}");
+        }
+    });
 }
 
 /// Shows the watchdog that this thread turns.

@@ -3,20 +3,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::time::Instant;
 
+use smallvec::SmallVec;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
 use super::counts::{Loss, Transport};
+use super::miss::ReturnPath;
 use super::worker::{Stop, Worker};
 use super::{Client, Held, Step, miss, turn};
+use crate::forward::Inlet;
 use crate::forward::datagram::receive_batch;
-use crate::limits::{BATCH, BATCHES_PER_TURN, DATAGRAM};
+use crate::limits::{BATCH, BATCHES_PER_TURN};
 use crate::sys::{Batch, Local};
 
 /// One address, over UDP, on one worker.
@@ -93,9 +95,11 @@ impl Listener {
         if count == 0 {
             return 0;
         }
+        let incoming = &*incoming;
         let snapshot = self.worker.shared.snapshot.load_full();
         let now = snapshot.cache.now();
         let mut outgoing = self.outgoing.borrow_mut();
+        let mut later: SmallVec<[usize; BATCH]> = SmallVec::new();
         for index in 0..count {
             let Some(peer) = incoming.peer(index) else { continue };
             let Some(packet) = incoming.datagram(index) else {
@@ -109,43 +113,29 @@ impl Listener {
             match turn(&self.worker, &snapshot, packet, &client, now, outgoing.room()) {
                 Step::Silence => {}
                 Step::Reply(len) => outgoing.push(len, Some(peer), incoming.local(index)),
-                Step::Later => self.later(&snapshot, packet, client, incoming.local(index)),
+                Step::Later => later.push(index),
             }
         }
         self.send(&mut outgoing);
+        drop(outgoing);
+        if !later.is_empty() {
+            self.begin(&snapshot, incoming, &later);
+        }
         count
     }
 
-    fn later(self: &Rc<Self>, snapshot: &Held, packet: &[u8], client: Client, local: Option<Local>) {
-        let (this, snapshot, packet) = (Rc::clone(self), Arc::clone(snapshot), packet.to_vec());
-        self.waiting.set(self.waiting.get() + 1);
-        tokio::task::spawn_local(async move {
-            let reply = miss::finish(&this.worker, &snapshot, &packet, &client).await;
-            this.push(&reply, client.address, local);
-            this.waiting.set(this.waiting.get() - 1);
-            this.answered.notify_one();
-        });
-    }
-
-    /// Puts a late reply with those that leave together at the end of this turn of the worker.
-    fn push(self: &Rc<Self>, reply: &[u8], peer: SocketAddr, local: Option<Local>) {
-        if reply.is_empty() || reply.len() > DATAGRAM {
-            return;
+    fn begin(self: &Rc<Self>, snapshot: &Held, incoming: &Batch, later: &[usize]) {
+        let now = Instant::now();
+        for &index in later {
+            let (Some(address), Some(packet)) = (incoming.peer(index), incoming.datagram(index)) else {
+                continue;
+            };
+            self.waiting.set(self.waiting.get() + 1);
+            let client = Client { address, transport: Transport::Udp };
+            let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
+            miss::begin(&self.worker, snapshot, packet, &client, incoming.local(index), path, now);
         }
-        let mut outgoing = self.outgoing.borrow_mut();
-        if outgoing.is_full() {
-            self.send(&mut outgoing);
-        }
-        outgoing.room()[..reply.len()].copy_from_slice(reply);
-        outgoing.push(reply.len(), Some(peer), local);
-        if !self.flushing.replace(true) {
-            tokio::task::spawn_local(Rc::clone(self).flush());
-        }
-    }
-
-    async fn flush(self: Rc<Self>) {
-        self.flushing.set(false);
-        self.send(&mut self.outgoing.borrow_mut());
+        self.worker.settle(now);
     }
 
     fn send(&self, outgoing: &mut Batch) {
@@ -156,5 +146,34 @@ impl Listener {
             self.worker.counts.lost(Loss::Unsent, count as u64);
             tracing::debug!("replies could not be sent: {error}");
         }
+    }
+}
+
+impl ReturnPath for Listener {
+    /// Puts a late reply with those that leave together at the end of this turn of the worker.
+    fn answer(
+        self: Rc<Self>,
+        client: &Client,
+        local: Option<Local>,
+        write: &mut dyn FnMut(&mut [u8]) -> usize,
+    ) {
+        {
+            let mut outgoing = self.outgoing.borrow_mut();
+            if outgoing.is_full() {
+                self.send(&mut outgoing);
+            }
+            let len = write(outgoing.room());
+            outgoing.push(len, Some(client.address), local);
+        }
+        self.waiting.set(self.waiting.get() - 1);
+        self.answered.notify_one();
+        if !self.flushing.replace(true) {
+            self.worker.flush_later(Rc::<Self>::clone(&self));
+        }
+    }
+
+    fn flush(&self) {
+        self.flushing.set(false);
+        self.send(&mut self.outgoing.borrow_mut());
     }
 }

@@ -1,27 +1,52 @@
 //! One thread with a runtime, sockets and numbers of its own. What workers share is the snapshot, the cache,
 //! the questions in flight and what is known of targets.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use rand::rngs::StdRng;
 use tokio::sync::Notify;
 
 use super::counts::WorkerCounts;
+use super::fetch::RuleErrand;
+use super::miss::{ReturnPath, Waiter, settle};
 use super::snapshot::Snapshot;
-use crate::forward::Exchanger;
 use crate::forward::coalesce::InFlight;
+use crate::forward::exchange::{Exchange, Finished};
+use crate::forward::{Fetched, FlightId, Inlet, Ticket, Transport, Trouble};
 use crate::limits::{MESSAGE, WAITING_PER_WORKER};
 
 /// What all workers share.
 pub struct Shared {
     pub snapshot: ArcSwap<Snapshot>,
     pub in_flight: InFlight,
+    /// One for each worker.
+    pub inboxes: Vec<Inbox>,
     pub connections: Connections,
+}
+
+/// What other workers tell one about questions that its clients wait for too.
+#[derive(Default)]
+pub struct Inbox {
+    told: Mutex<Vec<(FlightId, Fetched)>>,
+    arrived: Notify,
+}
+
+impl Inbox {
+    pub fn tell(&self, flight: FlightId, fetched: Fetched) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push((flight, fetched));
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Vec<(FlightId, Fetched)> {
+        std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Open TCP connections of clients, in all and by client.
@@ -81,37 +106,73 @@ impl Drop for Seat {
 pub struct Worker {
     pub index: usize,
     pub shared: Arc<Shared>,
-    pub exchanger: Exchanger,
     pub counts: Arc<WorkerCounts>,
     /// Room for one message of any length, for the time of a turn.
     pub scratch: RefCell<Box<[u8]>>,
+    transport: Box<dyn Transport>,
+    exchange: RefCell<Exchange<RuleErrand, Waiter>>,
+    /// Listeners with replies that leave together at the end of the present turn.
+    late: RefCell<Vec<Rc<dyn ReturnPath>>>,
+    flush: Notify,
+    /// When the clock's task wakes next, and the word that it is to look again.
+    armed: Cell<Option<Instant>>,
+    rearm: Notify,
     waiting: Cell<usize>,
     idle: Notify,
 }
 
-/// A client's place among those who wait for targets.
-pub struct Place<'a>(&'a Worker);
-
 impl Worker {
-    pub fn new(index: usize, shared: Arc<Shared>, counts: Arc<WorkerCounts>) -> Worker {
-        Worker {
+    /// `transport` is made for the worker, which takes what comes; `random` draws between targets.
+    pub fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        counts: Arc<WorkerCounts>,
+        random: StdRng,
+        transport: impl FnOnce(Weak<dyn Inlet>) -> Box<dyn Transport>,
+    ) -> Rc<Worker> {
+        Rc::new_cyclic(|own: &Weak<Worker>| Worker {
             index,
             shared,
-            exchanger: Exchanger::default(),
             counts,
             scratch: RefCell::new(vec![0; MESSAGE].into_boxed_slice()),
+            transport: transport(own.clone()),
+            exchange: RefCell::new(Exchange::new(random)),
+            late: RefCell::default(),
+            flush: Notify::new(),
+            armed: Cell::new(None),
+            rearm: Notify::new(),
             waiting: Cell::new(0),
             idle: Notify::new(),
-        }
+        })
     }
 
-    /// A place among the waiting, if there is one left.
-    pub fn wait_in_line(&self) -> Option<Place<'_>> {
-        if self.waiting.get() >= WAITING_PER_WORKER {
-            return None;
+    /// The questions at targets. Not to be held over a call that answers a client.
+    pub fn exchange(&self) -> RefMut<'_, Exchange<RuleErrand, Waiter>> {
+        self.exchange.borrow_mut()
+    }
+
+    pub fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    pub fn next_finished(&self) -> Option<Finished<RuleErrand, Waiter>> {
+        self.exchange.borrow_mut().next_finished()
+    }
+
+    /// A place among those who wait for targets, if there is one left.
+    pub fn wait_in_line(&self) -> bool {
+        let waits = self.waiting.get() < WAITING_PER_WORKER;
+        if waits {
+            self.set_waiting(self.waiting.get() + 1);
         }
-        self.set_waiting(self.waiting.get() + 1);
-        Some(Place(self))
+        waits
+    }
+
+    pub fn leave_line(&self) {
+        self.set_waiting(self.waiting.get() - 1);
+        if self.waiting.get() == 0 {
+            self.idle.notify_one();
+        }
     }
 
     fn set_waiting(&self, waiting: usize) {
@@ -125,14 +186,86 @@ impl Worker {
             self.idle.notified().await;
         }
     }
+
+    /// Has `path` flushed at the end of the present turn.
+    pub fn flush_later(&self, path: Rc<dyn ReturnPath>) {
+        self.late.borrow_mut().push(path);
+        self.flush.notify_one();
+    }
+
+    /// Sends what leaves together, questions and late replies, until the worker ends. It runs when all tasks
+    /// that were ready before it have had their turn.
+    pub async fn run_flush(self: Rc<Self>) {
+        loop {
+            self.flush.notified().await;
+            self.transport.flush();
+            let mut late = std::mem::take(&mut *self.late.borrow_mut());
+            for path in late.drain(..) {
+                path.flush();
+            }
+            let mut kept = self.late.borrow_mut();
+            if kept.is_empty() {
+                // Its memory serves again.
+                *kept = late;
+            }
+        }
+    }
+
+    /// Does what is due, until the worker ends.
+    pub async fn run_clock(self: Rc<Self>) {
+        loop {
+            let due = self.exchange.borrow_mut().due();
+            self.armed.set(due);
+            match due {
+                None => self.rearm.notified().await,
+                Some(due) => tokio::select! {
+                    () = tokio::time::sleep_until(due.into()) => self.tick(Instant::now()),
+                    () = self.rearm.notified() => {}
+                },
+            }
+        }
+    }
+
+    pub fn tick(&self, now: Instant) {
+        self.exchange.borrow_mut().tick(now, self.transport());
+        self.settle(now);
+    }
+
+    /// Takes what other workers tell, until the worker ends.
+    pub async fn run_inbox(self: Rc<Self>) {
+        let inbox = &self.shared.inboxes[self.index];
+        loop {
+            inbox.arrived.notified().await;
+            for (flight, fetched) in inbox.take() {
+                self.exchange.borrow_mut().told(flight, fetched);
+            }
+            self.settle(Instant::now());
+        }
+    }
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.set_waiting(self.0.waiting.get() - 1);
-        if self.0.waiting.get() == 0 {
-            self.0.idle.notify_one();
+impl Inlet for Worker {
+    fn reply(&self, ticket: Option<Ticket>, message: &[u8], now: Instant) {
+        let Some(ticket) = ticket else { return };
+        self.exchange.borrow_mut().reply(ticket, message, now, self.transport());
+    }
+
+    fn trouble(&self, ticket: Ticket, trouble: Trouble, now: Instant) {
+        self.exchange.borrow_mut().trouble(ticket, trouble, now, self.transport());
+    }
+
+    fn settle(&self, now: Instant) {
+        settle(self, now);
+        let due = self.exchange.borrow_mut().due();
+        let sooner = due.is_some_and(|due| self.armed.get().is_none_or(|armed| due < armed));
+        if sooner {
+            self.armed.set(due);
+            self.rearm.notify_one();
         }
+    }
+
+    fn flush_soon(&self) {
+        self.flush.notify_one();
     }
 }
 

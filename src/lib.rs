@@ -13,13 +13,14 @@
 //!
 //! # A question that is not
 //!
-//! `turn` says "later", and a task on the same worker goes on in `serve::miss`. If somebody asks the same
-//! already, on any worker, it waits for that one ([`forward::coalesce`]). Else it asks the endpoint's targets
-//! ([`forward::Exchanger::exchange`]): [`forward::pick`] takes the less busy of two drawn by chance among the
-//! best tier, [`forward::datagram`] sends the question from one of a few random ports, and the reply is scanned
-//! once ([`wire::reply::scan`]): is it the answer to what was asked, and sound to its last octet? Then it is
-//! packed, kept, and delivered to all who wait. An answer that ends in a CNAME of somebody else's domain goes
-//! on where that domain belongs (`serve::follow`).
+//! `turn` says "later", and `serve::miss` files the client as a waiter. If somebody asks the same already, on
+//! any worker, it waits for that one ([`forward::coalesce`]). Else the worker's [`forward::exchange`] asks the
+//! endpoint's targets: [`forward::pick`] takes the less busy of two drawn by chance among the best tier, and
+//! [`forward::network`] sends the question from one of a few random ports. Its reply is scanned once
+//! ([`wire::reply::scan`]): is it the answer to what was asked, and sound to its last octet? Then it is packed,
+//! kept, and delivered to all who wait, in the same turn of the loop. An answer that ends in a CNAME of somebody
+//! else's domain goes on where that domain belongs (`serve::follow`). The exchange and all that stands above it
+//! have no socket and no clock: replies, troubles and the time come in as arguments.
 //!
 //! # A target that is dead
 //!

@@ -22,14 +22,41 @@ pub const LOSS_AFTER: Duration = Duration::from_millis(1000);
 pub const LOSSES_UNTIL_DOWN: u32 = 2;
 /// Questions in a row that take longer than a target's patience until others are asked before it.
 pub const LATE_UNTIL_SUSPECT: u32 = 2;
-/// Between two probes of a target that is off client traffic.
+/// SERVFAIL, REFUSED or broken replies in a row, no good answer between, until a target is probed and others
+/// are asked before it. A client that asks again and again for one broken name makes two or three.
+pub const REJECTIONS_UNTIL_SUSPECT: u32 = 5;
+/// How long a target that was down gets less than its share of questions.
+pub const SLOW_START: Duration = Duration::from_secs(10);
+/// Questions outstanding at a target until others are asked before it. At 10,000 a second and 400 ms: 4,000.
+pub const TARGET_OUTSTANDING: u32 = 4096;
+
+/// The shortest wait before a second target is asked out of the budget.
+pub const HEDGE_MIN: Duration = Duration::from_millis(5);
+/// Questions for which one may be asked twice, or ahead of need: five in a hundred.
+pub const QUESTIONS_PER_EXTRA: u32 = 20;
+/// Extra questions that a quiet time saves up.
+pub const EXTRAS_SAVED: u32 = 50;
+
+/// How often it is looked who needs a probe.
+pub const PROBE_ROUND: Duration = Duration::from_millis(100);
+/// Between two probes of a suspect target, and of the targets of an endpoint that has none left.
 pub const PROBE_EVERY: Duration = Duration::from_millis(500);
+/// Between two probes of a target that has been down for long, while others live.
+pub const PROBE_EVERY_DOWN: Duration = Duration::from_millis(1500);
+/// A target that was not heard for so long is probed: so a dead one is found before it is needed.
+pub const PROBE_IDLE: Duration = Duration::from_secs(5);
 /// What a probe may take.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(450);
+/// Where all targets of an endpoint are silent: between two clients' questions that try them nevertheless.
+pub const DARK_ATTEMPT_EVERY: Duration = Duration::from_secs(1);
 
-/// Client questions that one worker has waiting for targets: about 2 KiB each, so 64 MiB. At 10,000 misses a
-/// second, each 1.9 s, all of them lost: 19,000.
+/// Client questions that one worker has waiting for targets. At 10,000 misses a second, each 1.9 s, all of them
+/// lost: 19,000.
 pub const WAITING_PER_WORKER: usize = 32_768;
+/// What one of them takes beside its own octets: flight, waiter, timer, attempts.
+pub const WAITER_OCTETS: usize = 1024;
+/// Octets that all of them may take on one worker: room for as many as may wait, with names of usual length.
+pub const WAITING_OCTETS: usize = WAITING_PER_WORKER * 2 * WAITER_OCTETS;
 /// Sockets towards one target, of one worker: each has its own random port.
 pub const PORTS_PER_TARGET: usize = 8;
 /// Questions after which a socket is replaced by one with another random port.

@@ -118,7 +118,12 @@ impl Cache {
     }
 
     pub fn now(&self) -> Ticks {
-        let ticks = self.began.elapsed().as_millis() * u128::from(PER_SECOND) / 1000;
+        self.ticks(Instant::now())
+    }
+
+    pub fn ticks(&self, at: Instant) -> Ticks {
+        let since = at.saturating_duration_since(self.began);
+        let ticks = since.as_millis() * u128::from(PER_SECOND) / 1000;
         Ticks::try_from(ticks).unwrap_or(Ticks::MAX)
     }
 
@@ -140,11 +145,11 @@ impl Cache {
     }
 
     /// Keeps `answer` for `lifetime`; not at all if that is 0.
-    pub fn insert(&self, key: &Key<'_>, hash: u32, rule: u32, lifetime: Ticks, answer: &Answer) {
+    pub fn insert(&self, key: &Key<'_>, hash: u32, rule: u32, now: Ticks, lifetime: Ticks, answer: &Answer) {
         if lifetime == 0 {
             return;
         }
-        let new = NewEntry { rule, now: self.now(), lifetime, answer: answer.as_bytes() };
+        let new = NewEntry { rule, now, lifetime, answer: answer.as_bytes() };
         if let Some(mut shard) = self.shard(hash) {
             shard.insert(key, hash, &new);
         }

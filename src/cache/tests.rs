@@ -26,7 +26,7 @@ fn put(cache: &Cache, name: &str, rule: u32, payload: usize) {
     let question = question(name);
     let key = Key { question: &question, flags: 1, subnet: &[] };
     let (answer, lifetime) = answer(&question, 300, payload);
-    cache.insert(&key, cache.hash(&key), rule, seconds(lifetime), &answer);
+    cache.insert(&key, cache.hash(&key), rule, cache.now(), seconds(lifetime), &answer);
 }
 
 fn rule_of(cache: &Cache, name: &str, flags: u8) -> Option<u32> {

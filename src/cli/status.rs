@@ -105,6 +105,7 @@ fn target_counts(target: &TargetStatus) -> String {
 pub fn state_word(state: TargetState) -> &'static str {
     match state {
         TargetState::Healthy => "healthy",
+        TargetState::Returning => "returning",
         TargetState::Suspect => "suspect",
         TargetState::Down => "down",
     }
@@ -114,7 +115,7 @@ pub fn state_word(state: TargetState) -> &'static str {
 pub fn paint_state(line: &str, state: TargetState, paint: Paint) -> String {
     let word = state_word(state);
     let painted = match state {
-        TargetState::Healthy => paint.good(word),
+        TargetState::Healthy | TargetState::Returning => paint.good(word),
         TargetState::Suspect => paint.doubtful(word),
         TargetState::Down => paint.bad(word),
     };

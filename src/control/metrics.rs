@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 /// Every family: name, kind, labels, help. The README's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 21] = [
+pub const FAMILIES: [(&str, Kind, &str, &str); 25] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -29,6 +29,12 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 21] = [
         "Queries by the rule, zone or built-in name that decided them.",
     ),
     ("dnsfwd_dropped_packets_total", Kind::Counter, "reason", "Packets dropped without a reply."),
+    (
+        "dnsfwd_shed_queries_total",
+        Kind::Counter,
+        "reason",
+        "Queries answered with SERVFAIL because too many wait for targets.",
+    ),
     ("dnsfwd_queries_in_flight", Kind::Gauge, "", "Queries that wait for a target."),
     ("dnsfwd_tcp_connections", Kind::Gauge, "", "Open TCP connections of clients."),
     ("dnsfwd_target_queries_total", Kind::Counter, "rule, endpoint, target", "Queries sent to a target."),
@@ -58,6 +64,19 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 21] = [
     ),
     ("dnsfwd_target_outstanding", Kind::Gauge, "endpoint, target, az", "Queries a target has yet to answer."),
     ("dnsfwd_target_rtt_seconds", Kind::Gauge, "endpoint, target, az", "Smoothed round trip to a target."),
+    (
+        "dnsfwd_target_hedges_total",
+        Kind::Counter,
+        "endpoint, target, az",
+        "Queries sent to a target because another one took longer than usual.",
+    ),
+    (
+        "dnsfwd_target_guarded_total",
+        Kind::Counter,
+        "endpoint, target, az",
+        "Queries kept from a target because it is not to be asked more often.",
+    ),
+    ("dnsfwd_target_drained", Kind::Gauge, "endpoint, target, az", "1 while a target is drained."),
     ("dnsfwd_cache_entries", Kind::Gauge, "", "Answers in the cache."),
     ("dnsfwd_cache_bytes", Kind::Gauge, "", "Memory that the cache uses."),
     ("dnsfwd_cache_limit_bytes", Kind::Gauge, "", "Memory that the cache may use."),
@@ -132,6 +151,9 @@ fn publish_traffic(sample: &Sample) {
     for row in &sample.dropped {
         counter!("dnsfwd_dropped_packets_total", "reason" => row.reason.clone()).absolute(row.count);
     }
+    for row in &sample.shed {
+        counter!("dnsfwd_shed_queries_total", "reason" => row.reason.clone()).absolute(row.count);
+    }
     gauge!("dnsfwd_queries_in_flight").set(sample.in_flight as f64);
     gauge!("dnsfwd_tcp_connections").set(sample.tcp_connections as f64);
 }
@@ -145,12 +167,15 @@ fn publish_exchange(row: &ExchangeSample) {
 
 fn publish_target(row: &TargetSample) {
     let labels = target_labels(&row.endpoint, row.target, row.az.as_deref());
-    for state in [TargetState::Healthy, TargetState::Suspect, TargetState::Down] {
+    for state in [TargetState::Healthy, TargetState::Returning, TargetState::Suspect, TargetState::Down] {
         let mut labels = labels.clone();
         labels.push(Label::new("state", state_name(state)));
         gauge!("dnsfwd_target_state", labels).set(f64::from(u8::from(state == row.state)));
     }
     gauge!("dnsfwd_target_outstanding", labels.iter()).set(row.outstanding as f64);
+    counter!("dnsfwd_target_hedges_total", labels.iter()).absolute(row.hedges);
+    counter!("dnsfwd_target_guarded_total", labels.iter()).absolute(row.guarded);
+    gauge!("dnsfwd_target_drained", labels.iter()).set(f64::from(u8::from(row.drained)));
     if let Some(rtt_secs) = row.rtt_secs {
         gauge!("dnsfwd_target_rtt_seconds", labels.iter()).set(rtt_secs);
     }
@@ -224,6 +249,7 @@ fn action_name(action: Action) -> &'static str {
 fn state_name(state: TargetState) -> &'static str {
     match state {
         TargetState::Healthy => "healthy",
+        TargetState::Returning => "returning",
         TargetState::Suspect => "suspect",
         TargetState::Down => "down",
     }

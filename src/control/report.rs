@@ -140,6 +140,7 @@ pub struct TargetStatus {
 #[serde(rename_all = "lowercase")]
 pub enum TargetState {
     Healthy,
+    Returning,
     Suspect,
     Down,
 }
@@ -148,8 +149,9 @@ impl From<State> for TargetState {
     fn from(state: State) -> TargetState {
         match state {
             State::Healthy => TargetState::Healthy,
+            State::Returning => TargetState::Returning,
             State::Suspect => TargetState::Suspect,
-            State::Down => TargetState::Down,
+            State::Failing | State::Silent => TargetState::Down,
         }
     }
 }
@@ -330,6 +332,8 @@ pub struct Sample {
     pub reload_failures: u64,
     /// Packets dropped in silence, by reason (`short`, `response`, `overload` ...).
     pub dropped: Vec<DropCount>,
+    /// Queries told off because too many wait, by whose room was full (`line`, `endpoint`, `client`).
+    pub shed: Vec<DropCount>,
     pub in_flight: u64,
     pub tcp_connections: u64,
 }
@@ -385,6 +389,9 @@ pub struct TargetSample {
     pub state: TargetState,
     pub outstanding: u64,
     pub rtt_secs: Option<f64>,
+    pub hedges: u64,
+    pub guarded: u64,
+    pub drained: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,8 +11,12 @@ use slotmap::SlotMap;
 use smallvec::SmallVec;
 
 use super::coalesce::Question;
-use super::flight::{Flight, Means};
+use super::flight::{Aim, Flight, Means};
 use super::{Errand, Fetched, FlightId, Ticket, Transport, Trouble};
+use crate::limits::PROBE_TIMEOUT;
+use crate::wire::answer::Ask;
+use crate::wire::header::bit;
+use crate::wire::rdata::class;
 use crate::wire::reply::Reply;
 
 /// A question that is over, for some or all who wait.
@@ -22,8 +26,20 @@ pub struct Finished<E, W> {
     pub errand: E,
     pub fetched: Fetched,
     pub waiters: SmallVec<[W; 1]>,
-    /// This flight asked the targets itself and is over: what it came to is to be kept and told.
-    pub led: bool,
+    pub end: End,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The flight asked the targets itself and is over: what it came to is to be kept and told.
+    Led,
+    /// Another worker's flight told it.
+    Told,
+    /// The flight goes on without these, whose own deadlines have come.
+    Late,
+    /// The flight goes on without these, who are to get what was kept past its time.
+    Slow,
 }
 
 pub struct Exchange<E, W> {
@@ -50,9 +66,28 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
     }
 
     /// Files a question that ends at the deadline, whatever happens. It asks nobody until `start`.
-    pub fn file(&mut self, question: Question, errand: E, deadline: Instant, waiter: Option<W>) -> FlightId {
+    pub fn file(
+        &mut self,
+        question: Question,
+        errand: E,
+        aim: Aim,
+        deadline: Instant,
+        waiter: Option<W>,
+    ) -> FlightId {
         let waiter = waiter.map(|waiter| (deadline, waiter));
-        self.flights.insert(Flight::new(question, errand, deadline, waiter))
+        self.flights.insert(Flight::new(question, errand, aim, deadline, waiter))
+    }
+
+    /// Those who wait for the question get what was kept past its time, if no answer has come by then.
+    pub fn give_stale_at(&mut self, id: FlightId, at: Instant) {
+        if let Some(flight) = self.flights.get_mut(id) {
+            flight.stale_at = Some(at);
+        }
+    }
+
+    /// Takes a filed question back; gives who waits for it.
+    pub fn withdraw(&mut self, id: FlightId) -> Option<W> {
+        self.flights.remove(id)?.waiters.pop().map(|(_, waiter)| waiter)
     }
 
     /// Asks the first target.
@@ -61,6 +96,20 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
             flight.led = true;
             flight.go_on(means)
         });
+    }
+
+    /// Asks a target of the errand's endpoint what it is probed with.
+    pub fn probe(&mut self, errand: E, target: usize, now: Instant, transport: &dyn Transport) {
+        let probe = &errand.endpoint().probe;
+        let fixed = [probe.rtype.to_be_bytes(), class::IN.to_be_bytes()].concat();
+        let question = [probe.name.as_wire(), &fixed].concat();
+        let ask =
+            Ask { question: &question, bits: bit::RD, dnssec_ok: false, client_subnet: &[], edns: true };
+        // No rule has the tag 0, and nobody looks for it in flight.
+        let question = Question::new(&ask, 0, 0);
+        let aim = Aim::Probe { target: target as u16 };
+        let id = self.file(question, errand, aim, now + PROBE_TIMEOUT, None);
+        self.start(id, now, transport);
     }
 
     /// Lets a filed question wait for another worker to tell its end.
@@ -72,6 +121,11 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
     pub fn join(&mut self, id: FlightId, other: FlightId) {
         let Some(flight) = self.flights.remove(id) else { return };
         match self.flights.get_mut(other).filter(|other| !other.landed) {
+            Some(other) if other.slow => {
+                let waiters = flight.waiters.into_iter().map(|(_, waiter)| waiter).collect();
+                let (question, errand) = (flight.question, flight.errand);
+                return self.finished.push_back(slow(id, question, errand, waiters));
+            }
             Some(other) => other.waiters.extend(flight.waiters),
             // It ended in this very turn and hasn't been told of yet.
             None => {
@@ -85,8 +139,8 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
     }
 
     /// Another worker tells what the question came to.
-    pub fn told(&mut self, id: FlightId, fetched: Fetched) {
-        self.land(id, fetched);
+    pub fn told(&mut self, id: FlightId, fetched: Fetched, now: Instant) {
+        self.land(id, fetched, now);
     }
 
     /// Takes a reply to an attempt; says whether anybody had asked for it.
@@ -113,6 +167,7 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
             let Some(flight) = self.flights.get_mut(id) else { continue };
             flight.armed = flight.armed.filter(|armed| *armed != at);
             if flight.due().is_some_and(|due| due <= now) {
+                self.give_stale(id, now);
                 self.expire(id, now);
                 self.step(id, now, transport, |flight, means, _| flight.tick(means));
             } else {
@@ -157,7 +212,7 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
         let Some(flight) = self.flights.get_mut(id) else { return false };
         let mut means = Means { id, now, transport, random: &mut self.random, message: &mut self.message };
         match step(flight, &mut means, &mut self.scratch) {
-            Some(fetched) => self.land(id, fetched),
+            Some(fetched) => self.land(id, fetched, now),
             None if flight.landed && !flight.is_open() => {
                 self.flights.remove(id);
             }
@@ -166,13 +221,24 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
         true
     }
 
+    /// Lets those go who can have an old answer now; the flight goes on and brings the new one.
+    fn give_stale(&mut self, id: FlightId, now: Instant) {
+        let Some(flight) = self.flights.get_mut(id).filter(|flight| !flight.landed) else { return };
+        if flight.stale_at.take_if(|at| *at <= now).is_some() {
+            flight.slow = true;
+            let waiters = std::mem::take(&mut flight.waiters).into_iter().map(|(_, waiter)| waiter).collect();
+            let (question, errand) = (flight.question.clone(), flight.errand.clone());
+            self.finished.push_back(slow(id, question, errand, waiters));
+        }
+    }
+
     /// Ends the wait of those whose time is over, and the flight at its own deadline.
     fn expire(&mut self, id: FlightId, now: Instant) {
         let Some(flight) = self.flights.get_mut(id).filter(|flight| !flight.landed) else { return };
         let silence = || Fetched::Failed(flight.silence());
         if flight.deadline <= now {
             let silence = silence();
-            return self.land(id, silence);
+            return self.land(id, silence, now);
         }
         if flight.waiters.iter().all(|(until, _)| *until > now) {
             return;
@@ -191,15 +257,20 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
             errand: flight.errand.clone(),
             fetched,
             waiters,
-            led: false,
+            end: End::Late,
         });
     }
 
     /// Nobody waits any more. The flight stays while replies may come that teach about their targets.
-    fn land(&mut self, id: FlightId, fetched: Fetched) {
+    fn land(&mut self, id: FlightId, fetched: Fetched, now: Instant) {
         let Some(flight) = self.flights.get_mut(id).filter(|flight| !flight.landed) else { return };
         flight.landed = true;
-        let led = flight.led;
+        if let Aim::Probe { .. } = flight.aim {
+            flight.prove(&fetched, now);
+            self.flights.remove(id);
+            return;
+        }
+        let end = if flight.led { End::Led } else { End::Told };
         let (question, errand, waiters) = if flight.is_open() {
             let waiters = std::mem::take(&mut flight.waiters);
             let shared = (flight.question.clone(), flight.errand.clone(), waiters);
@@ -210,7 +281,7 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
             (flight.question, flight.errand, flight.waiters)
         };
         let waiters = waiters.into_iter().map(|(_, waiter)| waiter).collect();
-        self.finished.push_back(Finished { flight: id, question, errand, fetched, waiters, led });
+        self.finished.push_back(Finished { flight: id, question, errand, fetched, waiters, end });
     }
 
     fn arm(&mut self, id: FlightId) {
@@ -221,4 +292,9 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
             self.timers.push(Reverse((due, id)));
         }
     }
+}
+
+fn slow<E, W>(flight: FlightId, question: Question, errand: E, waiters: SmallVec<[W; 1]>) -> Finished<E, W> {
+    let fetched = Fetched::failed("no answer yet");
+    Finished { flight, question, errand, fetched, waiters, end: End::Slow }
 }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::coalesce::Question;
 use super::judge::{Asked, Manner, Outcome};
+use super::target::{Target, Worth};
 use super::{Errand, Fetched, FlightId, Ticket, Transport, Trouble};
 use crate::limits::{LOSS_AFTER, MAX_ATTEMPTS};
 use crate::wire::answer::{Answer, Ask, write_question};
@@ -18,9 +19,21 @@ use crate::wire::reply::Reply;
 /// The most rounds whose waits double: beyond it the deadline is nearer.
 const DOUBLINGS: u32 = 4;
 
+/// What a flight is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// An answer, from whichever target gives it.
+    Answer,
+    /// To see whether a target of a dark endpoint is back: one attempt.
+    Try,
+    /// To see whether this target is of use.
+    Probe { target: u16 },
+}
+
 pub struct Flight<E, W> {
     pub question: Question,
     pub errand: E,
+    pub aim: Aim,
     /// Who waits, each until a time of its own.
     pub waiters: SmallVec<[(Instant, W); 1]>,
     /// No attempt is begun or waited for beyond this.
@@ -31,10 +44,16 @@ pub struct Flight<E, W> {
     pub landed: bool,
     /// The earliest time at which the exchange is to look at it.
     pub armed: Option<Instant>,
+    /// When those who wait get what was kept past its time, if something was (RFC 8767 section 5).
+    pub stale_at: Option<Instant>,
+    /// They have got it; so does who comes later.
+    pub slow: bool,
     attempts: SmallVec<[Attempt; 2]>,
     progress: Progress,
-    /// The newest attempt's target, and when the wait for it is over.
-    patience: Option<(u16, Instant)>,
+    /// The attempt that is waited for, and how long.
+    patience: Option<(u8, Instant)>,
+    /// When a second target is asked out of the budget.
+    hedge_at: Option<Instant>,
 }
 
 /// A question that left for a target.
@@ -59,6 +78,8 @@ struct Progress {
     /// Attempts without an outcome yet.
     open: usize,
     sent: usize,
+    /// Some reply came, of whatever worth.
+    heard: bool,
     /// The latest SERVFAIL or REFUSED: the client's answer if nothing better comes.
     rejected: Option<Answer>,
     trouble: Option<String>,
@@ -74,6 +95,9 @@ pub struct Means<'a> {
     pub message: &'a mut Vec<u8>,
 }
 
+/// How long a question waits for a guarded target to have room again.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
+
 enum Next {
     Done(Fetched),
     Wait,
@@ -81,36 +105,56 @@ enum Next {
 }
 
 impl<E: Errand, W> Flight<E, W> {
-    pub fn new(question: Question, errand: E, deadline: Instant, waiter: Option<(Instant, W)>) -> Self {
+    pub fn new(
+        question: Question,
+        errand: E,
+        aim: Aim,
+        deadline: Instant,
+        waiter: Option<(Instant, W)>,
+    ) -> Self {
         Flight {
             question,
             errand,
+            aim,
             waiters: waiter.into_iter().collect(),
             deadline,
             led: false,
             landed: false,
             armed: None,
+            stale_at: None,
+            slow: false,
             attempts: SmallVec::new(),
             progress: Progress::default(),
             patience: None,
+            hedge_at: None,
         }
     }
 
     /// Asks the next target; gives what the question came to if there is nothing left to wait for.
     pub fn go_on(&mut self, means: &mut Means<'_>) -> Option<Fetched> {
+        let asked_before = self.progress.sent > 0;
+        if asked_before && self.aim == Aim::Answer && self.errand.endpoint().is_dark(means.now) {
+            return Some(Fetched::Failed(self.silence()));
+        }
         loop {
             if let Some(index) = self.ask_next(means) {
-                let wait = self.errand.endpoint().targets[index].target.patience();
-                let wait = wait * (1 << self.progress.rounds.min(DOUBLINGS));
-                self.patience = Some((index as u16, means.now + wait));
+                let target = self.target(index);
+                let wait = target.patience() * (1 << self.progress.rounds.min(DOUBLINGS));
+                let hedge_at = means.now + target.hedge_after();
+                self.patience = Some(((self.attempts.len() - 1) as u8, means.now + wait));
+                if !asked_before && self.aim == Aim::Answer {
+                    self.errand.endpoint().budget.earn();
+                    self.hedge_at = Some(hedge_at).filter(|at| *at < means.now + wait);
+                }
                 return None;
             }
             self.patience = None;
-            let progress = &mut self.progress;
-            if progress.open == 0 {
+            if self.progress.open == 0 && !self.waits_for_room(means) {
                 return Some(self.give_up());
             }
-            if progress.sent >= MAX_ATTEMPTS || progress.tried.len() <= progress.failed.len() {
+            let most = self.most_attempts();
+            let progress = &mut self.progress;
+            if progress.sent >= most || progress.tried.len() <= progress.failed.len() {
                 return None;
             }
             // All are asked and some still silent: those are asked again.
@@ -135,6 +179,7 @@ impl<E: Errand, W> Flight<E, W> {
             keep_subnet: self.errand.endpoint().client_subnet,
         };
         let outcome = asked.judge(message, scratch);
+        self.progress.heard = true;
         self.learn(&attempt, &outcome, means.now);
         self.take(&attempt, outcome, means)
     }
@@ -146,26 +191,82 @@ impl<E: Errand, W> Flight<E, W> {
         let outcome = match trouble {
             Trouble::ConnectionLost => Outcome::ConnectionLost,
             Trouble::Unreachable(why) => {
-                self.errand.stats()[index].failed();
-                self.errand.endpoint().targets[index].target.unreachable(attempt.sent, &why);
+                if let Some(stats) = self.errand.stats(index) {
+                    stats.failed();
+                }
+                self.target(index).unreachable(attempt.sent, means.now, &why);
                 Outcome::Unreachable(why)
             }
         };
         self.take(&attempt, outcome, means)
     }
 
-    /// Does what is due: attempts unanswered for too long are lost, and after the newest one's patience another
-    /// target is asked as well. Whose deadline is over is the caller's to see.
+    /// Does what is due: attempts unanswered for too long are lost, a second target is asked when most answers
+    /// of the first have come, and another one when its patience is over. Whose deadline is over is the caller's
+    /// to see.
     pub fn tick(&mut self, means: &mut Means<'_>) -> Option<Fetched> {
         self.lose_old(means.now);
-        let (index, until) = self.patience?;
-        if self.landed || means.now < until {
+        if self.landed {
             return None;
         }
-        let index = usize::from(index);
-        let began = self.attempts.iter().rev().find(|attempt| usize::from(attempt.target) == index)?.sent;
-        self.errand.endpoint().targets[index].target.late(began);
-        self.go_on(means)
+        if self.hedge_at.take_if(|at| *at <= means.now).is_some() {
+            self.hedge(means);
+        }
+        let (attempt, _) = self.patience.filter(|(_, until)| *until <= means.now)?;
+        if let Some(attempt) = self.attempts.get(usize::from(attempt)).copied() {
+            self.target(usize::from(attempt.target)).late(attempt.sent, means.now);
+        }
+        self.patience = self.younger_patience(means.now);
+        match self.patience {
+            Some(_) => None,
+            None => self.go_on(means),
+        }
+    }
+
+    /// Asks one more good target, if there is one and the budget has room.
+    fn hedge(&mut self, means: &mut Means<'_>) {
+        let endpoint = self.errand.endpoint();
+        let Some(index) = endpoint.pick_good(&self.progress.tried, means.now, means.random) else { return };
+        if self.progress.sent >= MAX_ATTEMPTS || !endpoint.budget.spend() {
+            return;
+        }
+        self.progress.tried.push(index as u16);
+        self.target(index).hedged();
+        let edns = self.target(index).takes_edns(means.now);
+        self.send(index, Manner { edns, over_tcp: false }, means);
+    }
+
+    /// The rest of the patience with an attempt that was made ahead of need.
+    fn younger_patience(&self, now: Instant) -> Option<(u8, Instant)> {
+        let open = self.attempts.iter().enumerate().filter(|(_, attempt)| attempt.open);
+        let until = |attempt: &Attempt| attempt.sent + self.target(usize::from(attempt.target)).patience();
+        open.map(|(index, attempt)| (index as u8, until(attempt))).find(|(_, until)| *until > now)
+    }
+
+    fn target(&self, index: usize) -> &Target {
+        &self.errand.endpoint().targets[index].target
+    }
+
+    fn most_attempts(&self) -> usize {
+        match self.aim {
+            Aim::Answer => MAX_ATTEMPTS,
+            // One, and once more in another manner: without an OPT, or over TCP.
+            Aim::Try | Aim::Probe { .. } => 2,
+        }
+    }
+
+    /// Whether targets are left that only a guard keeps from being asked: then it is tried again shortly.
+    fn waits_for_room(&mut self, means: &mut Means<'_>) -> bool {
+        let guarded = |(index, member): (usize, &super::pick::Member)| {
+            !self.progress.tried.contains(&(index as u16)) && !member.target.has_room(means.now)
+        };
+        let waits = self.aim == Aim::Answer
+            && self.errand.endpoint().targets.iter().enumerate().any(guarded)
+            && means.now + ROOM_PAUSE < self.deadline;
+        if waits {
+            self.patience = Some((u8::MAX, means.now + ROOM_PAUSE));
+        }
+        waits
     }
 
     /// When `tick` or the caller has something to do, if nothing comes before.
@@ -177,7 +278,8 @@ impl<E: Errand, W> Flight<E, W> {
         }
         let waits = self.waiters.iter().map(|(until, _)| *until);
         let patience = self.patience.map(|(_, until)| until);
-        waits.chain(losses).chain(patience).chain([self.deadline]).min()
+        let others = [Some(self.deadline), self.hedge_at, self.stale_at];
+        waits.chain(losses).chain(patience).chain(others.into_iter().flatten()).min()
     }
 
     /// Whether some attempt may still be answered.
@@ -185,21 +287,48 @@ impl<E: Errand, W> Flight<E, W> {
         self.attempts.iter().any(|attempt| attempt.open)
     }
 
+    /// A probe is over: what its target said, or that it said nothing.
+    pub fn prove(&mut self, fetched: &Fetched, now: Instant) {
+        let Aim::Probe { target } = self.aim else { return };
+        let Some(last) = self.attempts.last().copied() else { return };
+        let was_open = self.is_open();
+        for attempt in 0..self.attempts.len() {
+            self.close(attempt as u8);
+        }
+        let (target, probe) = (self.target(usize::from(target)), &self.errand.endpoint().probe);
+        let took = now.saturating_duration_since(last.sent);
+        match probe.judge(fetched) {
+            // The network's word has been heard by the target already.
+            _ if !self.progress.heard && !was_open => {}
+            _ if !self.progress.heard => target.lost(last.sent, now),
+            Ok(()) => target.proved(now, took, Worth::Good, ""),
+            Err(why) => target.proved(now, took, Worth::Failure, &format!("probe for {}: {why}", probe.name)),
+        }
+    }
+
     /// What clients learn when nothing came in time.
     pub fn silence(&self) -> ExtendedError {
         let endpoint = self.errand.endpoint();
         let targets: Vec<String> =
             endpoint.targets.iter().map(|member| member.target.address.to_string()).collect();
-        let text = format!("endpoint {}: no answer in time from {}", endpoint.name, targets.join(", "));
+        let text = format!("endpoint {}: no answer from {}", endpoint.name, targets.join(", "));
         ExtendedError::new(ErrorCode::NoReachableAuthority, text)
     }
 
     /// Asks the next target; gives its index.
     fn ask_next(&mut self, means: &mut Means<'_>) -> Option<usize> {
-        while self.progress.sent < MAX_ATTEMPTS {
-            let index = self.errand.endpoint().pick(&self.progress.tried, means.random)?;
+        while self.progress.sent < self.most_attempts() {
+            let tried = &self.progress.tried;
+            let index = match self.aim {
+                Aim::Answer => self.errand.endpoint().pick(tried, means.now, means.random)?,
+                Aim::Try if tried.is_empty() => {
+                    self.errand.endpoint().pick(tried, means.now, means.random)?
+                }
+                Aim::Probe { target } if tried.is_empty() => usize::from(target),
+                Aim::Try | Aim::Probe { .. } => return None,
+            };
             self.progress.tried.push(index as u16);
-            let edns = self.errand.endpoint().targets[index].target.takes_edns(means.now);
+            let edns = self.target(index).takes_edns(means.now);
             if self.send(index, Manner { edns, over_tcp: false }, means) {
                 return Some(index);
             }
@@ -213,18 +342,20 @@ impl<E: Errand, W> Flight<E, W> {
         let ask = Ask { edns: manner.edns, ..self.question.ask() };
         write_question(means.message, &ask);
         let ticket = Ticket { flight: means.id, attempt: self.attempts.len() as u8 };
-        let target = &self.errand.endpoint().targets[index].target;
+        let target = self.target(index);
         match means.transport.ask(target.address, manner.over_tcp, means.message, ticket, means.now) {
             Ok(()) => {
-                target.asked();
-                self.errand.stats()[index].asked();
+                target.asked(means.now);
+                if let Some(stats) = self.errand.stats(index) {
+                    stats.asked();
+                }
                 self.attempts.push(Attempt { target: index as u16, manner, sent: means.now, open: true });
                 self.progress.open += 1;
                 true
             }
             Err(error) => {
                 let why = error.to_string();
-                target.unreachable(means.now, &why);
+                target.unreachable(means.now, means.now, &why);
                 self.fail(index, &why);
                 false
             }
@@ -236,7 +367,7 @@ impl<E: Errand, W> Flight<E, W> {
         let attempt = self.attempts.get_mut(usize::from(attempt)).filter(|attempt| attempt.open)?;
         attempt.open = false;
         let attempt = *attempt;
-        self.errand.endpoint().targets[usize::from(attempt.target)].target.settled();
+        self.target(usize::from(attempt.target)).settled();
         Some(attempt)
     }
 
@@ -246,37 +377,45 @@ impl<E: Errand, W> Flight<E, W> {
             if attempt.open && now.saturating_duration_since(attempt.sent) >= LOSS_AFTER {
                 self.close(index as u8);
                 let target = usize::from(attempt.target);
-                self.errand.stats()[target].timed_out();
-                self.errand.endpoint().targets[target].target.lost(attempt.sent);
+                if let Some(stats) = self.errand.stats(target) {
+                    stats.timed_out();
+                }
+                self.target(target).lost(attempt.sent, now);
             }
         }
     }
 
     fn learn(&self, attempt: &Attempt, outcome: &Outcome, now: Instant) {
         let index = usize::from(attempt.target);
-        let target = &self.errand.endpoint().targets[index].target;
-        let stats = &self.errand.stats()[index];
-        let fault = |why: &str| {
-            stats.failed();
-            target.erred(why);
+        let (target, stats) = (self.target(index), self.errand.stats(index));
+        let took = now.saturating_duration_since(attempt.sent);
+        let worth = match outcome {
+            Outcome::Answer { .. } | Outcome::Truncated | Outcome::NoEdns => Worth::Good,
+            _ => Worth::Failure,
         };
-        let after: Duration = now.saturating_duration_since(attempt.sent);
-        if matches!(
-            outcome,
-            Outcome::Answer { .. } | Outcome::Truncated | Outcome::NoEdns | Outcome::Rejected { .. }
-        ) {
-            target.heard(now, after);
-            stats.answered(after);
+        if let Aim::Probe { .. } = self.aim {
+            // What it proves is seen when it is over.
+            return;
+        }
+        if matches!(outcome, Outcome::Suspicious) {
+            // It may be a spoofer's: that says nothing of the target.
+            target.erred("a reply to another question came with the right ID");
+        } else {
+            target.heard(now, took, worth);
+        }
+        if let Some(stats) = stats {
+            match outcome {
+                Outcome::Suspicious | Outcome::Broken(_) => {}
+                _ => stats.answered(took),
+            }
+            if worth == Worth::Failure {
+                stats.failed();
+            }
         }
         match outcome {
-            Outcome::Rejected { rcode, .. } => fault(&format!("it says {}", rcode_name(*rcode))),
-            Outcome::Suspicious => fault("a reply to another question came with the right ID"),
-            Outcome::Broken(why) => fault(&why.to_string()),
-            Outcome::Answer { .. }
-            | Outcome::Truncated
-            | Outcome::NoEdns
-            | Outcome::ConnectionLost
-            | Outcome::Unreachable(_) => {}
+            Outcome::Rejected { rcode, .. } => target.erred(&format!("it says {}", rcode_name(*rcode))),
+            Outcome::Broken(why) => target.erred(&why.to_string()),
+            _ => {}
         }
     }
 
@@ -297,7 +436,7 @@ impl<E: Errand, W> Flight<E, W> {
         let edns = attempt.manner.edns;
         match outcome {
             Outcome::Answer { answer, lifetime } => {
-                let target = &self.errand.endpoint().targets[index].target;
+                let target = self.target(index);
                 if !edns && target.takes_edns(means.now) && answer.view().rcode() != rcode::FORMERR {
                     target.answered_plain(means.now);
                 }
@@ -319,7 +458,7 @@ impl<E: Errand, W> Flight<E, W> {
     }
 
     fn fail(&mut self, index: usize, why: &str) -> Next {
-        let address = self.errand.endpoint().targets[index].target.address;
+        let address = self.target(index).address;
         self.progress.trouble = Some(format!("{address}: {why}"));
         let index = index as u16;
         if !self.progress.failed.contains(&index) {
@@ -330,7 +469,7 @@ impl<E: Errand, W> Flight<E, W> {
 
     /// Asks the same target in another manner.
     fn again(&mut self, index: usize, manner: Manner, means: &mut Means<'_>) -> Next {
-        if self.progress.sent < MAX_ATTEMPTS && self.send(index, manner, means) {
+        if self.progress.sent < self.most_attempts() && self.send(index, manner, means) {
             Next::Wait
         } else {
             Next::Another

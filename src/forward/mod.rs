@@ -5,21 +5,21 @@
 //! exchange hands a question with its ticket to the [`Transport`]; what comes back, or the news that nothing
 //! will, comes with the ticket to the [`Inlet`], which passes it to the exchange.
 
+pub mod budget;
 pub mod coalesce;
 pub mod datagram;
 pub mod exchange;
 pub mod flight;
-pub mod health;
 pub mod judge;
 pub mod network;
 pub mod pick;
+pub mod probe;
 pub mod stats;
 pub mod stream;
 pub mod target;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::wire::answer::{Answer, TtlLimits};
@@ -57,8 +57,8 @@ impl Fetched {
 /// On whose behalf a question is asked: tells whom to ask, and how.
 pub trait Errand {
     fn endpoint(&self) -> &Endpoint;
-    /// The rule's numbers, one for each target of the endpoint.
-    fn stats(&self) -> &[Arc<Exchanges>];
+    /// The rule's numbers for a target of the endpoint; none if no rule asks.
+    fn stats(&self, target: usize) -> Option<&Exchanges>;
     fn limits(&self) -> TtlLimits;
 }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::coalesce::Question;
 use super::exchange::Exchange;
+use super::flight::Aim;
 use super::network::Network;
-use super::pick::Member;
+use super::pick::{Expect, Member, Probe};
 use super::target::{State, Target};
 use super::*;
 use crate::limits::QUERY_DEADLINE;
@@ -24,20 +25,17 @@ const LIMITS: TtlLimits = TtlLimits { min: 0, max: 86_400, max_negative: 900 };
 fn endpoint(addresses: &[std::net::SocketAddr]) -> Rc<Group> {
     let member = |address: &std::net::SocketAddr| Member {
         target: Arc::new(Target::new(*address, None, "e")),
+        tier: 0,
         near: true,
     };
-    let endpoint = Endpoint {
-        name: "e".into(),
-        targets: addresses.iter().map(member).collect(),
-        client_subnet: false,
-        probe_domain: Name::root(),
-    };
-    Rc::new(Group { stats: endpoint.targets.iter().map(|_| Arc::default()).collect(), endpoint })
+    let probe = Probe { name: Name::root(), rtype: 6, expect: Expect::Answer };
+    let endpoint = Endpoint::new("e".into(), addresses.iter().map(member).collect(), false, probe);
+    Rc::new(Group { stats: addresses.iter().map(|_| Exchanges::default()).collect(), endpoint })
 }
 
 struct Group {
     endpoint: Endpoint,
-    stats: Vec<Arc<Exchanges>>,
+    stats: Vec<Exchanges>,
 }
 
 impl Errand for Rc<Group> {
@@ -45,8 +43,8 @@ impl Errand for Rc<Group> {
         &self.endpoint
     }
 
-    fn stats(&self) -> &[Arc<Exchanges>] {
-        &self.stats
+    fn stats(&self, target: usize) -> Option<&Exchanges> {
+        self.stats.get(target)
     }
 
     fn limits(&self) -> TtlLimits {
@@ -102,7 +100,13 @@ fn ask(group: &Rc<Group>, times: usize) -> Vec<Fetched> {
         for _ in 0..times {
             let now = Instant::now();
             let deadline = now + QUERY_DEADLINE;
-            let id = asker.exchange.borrow_mut().file(question.clone(), Rc::clone(group), deadline, Some(()));
+            let id = asker.exchange.borrow_mut().file(
+                question.clone(),
+                Rc::clone(group),
+                Aim::Answer,
+                deadline,
+                Some(()),
+            );
             asker.exchange.borrow_mut().start(id, now, &asker.network);
             while asker.fetched.borrow().is_none() {
                 if asker.flush.take() {

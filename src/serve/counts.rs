@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::line::Full;
 use crate::config::{self, Config};
 use crate::control::report;
 use crate::policy::Action;
@@ -70,6 +71,10 @@ pub const LOSSES: [(Loss, &str); 5] = [
     (Loss::Connections, "connections"),
 ];
 
+/// Why questions found no place in the line.
+pub const SHEDS: [(Full, &str); 3] =
+    [(Full::Line, "line"), (Full::Endpoint, "endpoint"), (Full::Client, "client")];
+
 /// Codes counted one by one; the rest share the last place.
 const RCODES: usize = 24;
 
@@ -80,6 +85,8 @@ pub struct WorkerCounts {
     replies: [[AtomicU64; RCODES]; TRANSPORTS.len()],
     origins: [AtomicU64; ORIGINS.len()],
     losses: [AtomicU64; LOSSES.len()],
+    /// Questions that found no place in the line; their clients were told.
+    shed: [AtomicU64; SHEDS.len()],
     pub misses: AtomicU64,
     pub in_flight: AtomicU64,
     /// Turns of the worker's clock, for the watchdog.
@@ -96,6 +103,10 @@ impl WorkerCounts {
     pub fn replied(&self, transport: Transport, origin: Origin, rcode: u16) {
         bump(&self.replies[transport as usize][usize::from(rcode).min(RCODES - 1)]);
         bump(&self.origins[origin as usize]);
+    }
+
+    pub fn shed(&self, full: Full) {
+        bump(&self.shed[full as usize]);
     }
 
     pub fn lost(&self, loss: Loss, count: u64) {
@@ -132,6 +143,14 @@ pub fn dropped(workers: &[Arc<WorkerCounts>]) -> Vec<report::DropCount> {
         count: sum(workers, |worker| &worker.losses[loss as usize]),
     };
     LOSSES.into_iter().map(count).collect()
+}
+
+pub fn shed(workers: &[Arc<WorkerCounts>]) -> Vec<report::DropCount> {
+    let count = |(full, word): (Full, &str)| report::DropCount {
+        reason: word.to_string(),
+        count: sum(workers, |worker| &worker.shed[full as usize]),
+    };
+    SHEDS.into_iter().map(count).collect()
 }
 
 pub fn sum<'a>(workers: &'a [Arc<WorkerCounts>], number: impl Fn(&'a WorkerCounts) -> &'a AtomicU64) -> u64 {

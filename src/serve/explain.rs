@@ -1,6 +1,7 @@
 //! What `serve` would do with a question and why: the same decision, put into words. Decides nothing itself.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use super::builtins::builtins;
 use super::snapshot::{Rule, Snapshot};
@@ -126,6 +127,7 @@ fn access(snapshot: &Snapshot, client: IpAddr) -> report::Access {
 }
 
 fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
+    let now = Instant::now();
     let choice = |member: &Member| {
         let target = &member.target;
         let known = knows == Knows::State;
@@ -135,10 +137,10 @@ fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
             state: known.then(|| target.state().into()),
             rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
             outstanding: target.outstanding().into(),
-            because: if known { member.standing() } else { member.place().to_string() },
+            because: if known { member.because(now) } else { member.place() },
         }
     };
-    endpoint.order().into_iter().map(|index| choice(&endpoint.targets[index])).collect()
+    endpoint.order(now).into_iter().map(|index| choice(&endpoint.targets[index])).collect()
 }
 
 /// What the cache holds for a plain question (RD, no DNSSEC), as most stub resolvers ask it; else for one that

@@ -2,6 +2,7 @@
 //! be given of what was kept.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::snapshot::{Rule, Snapshot};
 use super::{Held, subnet_of};
@@ -14,26 +15,43 @@ use crate::wire::answer::{Answer, Ask, TtlLimits};
 use crate::wire::header::rcode;
 use crate::wire::query::Query;
 
-/// A rule of a snapshot, as the exchange sees it.
+const STALE_AFTER: Duration = Duration::from_millis(500);
+
+/// A question's rule or, for a probe, endpoint, in the snapshot that was in force when it was asked.
 #[derive(Clone)]
-pub struct RuleErrand {
+pub struct SnapshotErrand {
     pub snapshot: Held,
-    pub index: u32,
+    pub of: Of,
 }
 
-impl RuleErrand {
-    pub fn rule(&self) -> &Rule {
-        &self.snapshot.rules[self.index as usize]
+#[derive(Clone, Copy, Debug)]
+pub enum Of {
+    Rule(u32),
+    Endpoint(u32),
+}
+
+impl SnapshotErrand {
+    pub fn rule(&self) -> Option<&Rule> {
+        match self.of {
+            Of::Rule(index) => self.snapshot.rules.get(index as usize),
+            Of::Endpoint(_) => None,
+        }
     }
 }
 
-impl Errand for RuleErrand {
+impl Errand for SnapshotErrand {
     fn endpoint(&self) -> &Endpoint {
-        self.snapshot.endpoint_of(self.rule())
+        match self.of {
+            Of::Rule(index) => self.snapshot.endpoint_of(&self.snapshot.rules[index as usize]),
+            Of::Endpoint(index) => &self.snapshot.endpoints[index as usize],
+        }
     }
 
-    fn stats(&self) -> &[Arc<Exchanges>] {
-        self.snapshot.stats_of(self.index)
+    fn stats(&self, target: usize) -> Option<&Exchanges> {
+        match self.of {
+            Of::Rule(index) => self.snapshot.stats_of(index).get(target).map(Arc::as_ref),
+            Of::Endpoint(_) => None,
+        }
     }
 
     fn limits(&self) -> TtlLimits {
@@ -60,17 +78,21 @@ fn key_of<'a>(ask: &Ask<'a>) -> Key<'a> {
 }
 
 /// Puts what came into the cache, failures too (RFC 9520): but they don't take the place of an old answer that
-/// is still of use.
-pub fn keep(errand: &RuleErrand, question: &Question, fetched: &Fetched) {
-    let (snapshot, rule, ask) = (&errand.snapshot, errand.rule(), question.ask());
+/// is still of use. That all targets are silent is kept with the endpoint and not name by name: so it ends with
+/// the first good probe.
+pub fn keep(errand: &SnapshotErrand, question: &Question, fetched: &Fetched, now: Instant) {
+    let Some(rule) = errand.rule() else { return };
+    let (snapshot, ask) = (&errand.snapshot, question.ask());
+    let ticks = snapshot.cache.ticks(now);
     let put = |lifetime, answer| {
-        snapshot.cache.insert(&key_of(&ask), question.hash, rule.tag, lifetime, answer);
+        snapshot.cache.insert(&key_of(&ask), question.hash, rule.tag, ticks, lifetime, answer);
     };
     match fetched {
         Fetched::Answer { answer, lifetime } if *lifetime > 0 => put(seconds(*lifetime), answer),
-        _ if look_stale(snapshot, rule, question, |_| ()).is_some() => {}
+        _ if look_stale(snapshot, rule, question, now, |_| ()).is_some() => {}
         Fetched::Answer { answer, .. } if is_failure(answer.view().rcode()) => put(FAILURE_KEPT, answer),
         Fetched::Answer { .. } => {}
+        Fetched::Failed(_) if errand.endpoint().is_dark(now) => {}
         Fetched::Failed(why) => put(FAILURE_KEPT, &Answer::failure(ask.question, ask.bits, why)),
     }
 }
@@ -80,8 +102,8 @@ fn is_failure(code: u16) -> bool {
 }
 
 /// The fresh answer that the cache holds, and its age in seconds.
-pub fn kept(snapshot: &Snapshot, rule: &Rule, question: &Question) -> Option<(Answer, u32)> {
-    let now = snapshot.cache.now();
+pub fn kept(snapshot: &Snapshot, rule: &Rule, question: &Question, now: Instant) -> Option<(Answer, u32)> {
+    let now = snapshot.cache.ticks(now);
     let found = snapshot.cache.look(&key_of(&question.ask()), question.hash, |entry| {
         let usable = entry.is_fresh(now) && entry.rule == rule.tag;
         usable.then(|| (entry.answer.to_answer(), entry.age(now)))
@@ -90,19 +112,25 @@ pub fn kept(snapshot: &Snapshot, rule: &Rule, question: &Question) -> Option<(An
 }
 
 /// What the cache holds past its time, if that may be given (RFC 8767).
-pub fn stale(snapshot: &Snapshot, rule: &Rule, question: &Question) -> Option<Answer> {
+pub fn stale(snapshot: &Snapshot, rule: &Rule, question: &Question, now: Instant) -> Option<Answer> {
     let ttl = snapshot.config.cache.stale_ttl_secs;
-    look_stale(snapshot, rule, question, |entry| entry.answer.to_stale(ttl))
+    look_stale(snapshot, rule, question, now, |entry| entry.answer.to_stale(ttl))
+}
+
+/// When clients get what was kept past its time, if no target has answered by then; none if nothing was kept.
+pub fn stale_at(snapshot: &Snapshot, rule: &Rule, question: &Question, now: Instant) -> Option<Instant> {
+    look_stale(snapshot, rule, question, now, |_| now + STALE_AFTER)
 }
 
 fn look_stale<R>(
     snapshot: &Snapshot,
     rule: &Rule,
     question: &Question,
+    now: Instant,
     see: impl FnOnce(Entry<'_>) -> R,
 ) -> Option<R> {
     let settings = &snapshot.config.cache;
-    let now = snapshot.cache.now();
+    let now = snapshot.cache.ticks(now);
     let found = snapshot.cache.look(&key_of(&question.ask()), question.hash, |entry| {
         let young = now <= entry.expires_at.saturating_add(seconds(settings.max_stale_secs));
         let usable = young && entry.rule == rule.tag && !is_failure(entry.answer.rcode());

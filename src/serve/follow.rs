@@ -1,6 +1,8 @@
 //! An answer that leads through several rules or zones by CNAMEs: each part is asked where it belongs (and
 //! kept there), and the whole is put together for the client. Bounded, and proof against loops.
 
+use std::time::Instant;
+
 use super::fetch::{kept, wanted};
 use super::snapshot::Snapshot;
 use crate::forward::Fetched;
@@ -69,7 +71,7 @@ impl Trail {
     }
 
     /// Follows CNAMEs across rules and zones until something answers or a target has to be asked.
-    pub fn go_on(&mut self, snapshot: &Snapshot, query: &Query<'_>) -> Course {
+    pub fn go_on(&mut self, snapshot: &Snapshot, query: &Query<'_>, now: Instant) -> Course {
         // Each turn ends the way or adds a name, and names are bounded.
         while self.end.is_none() {
             let decision = snapshot.policy.decide(self.name(), query.rtype(), query.rclass());
@@ -83,7 +85,7 @@ impl Trail {
             };
             let fixed = &query.question()[query.qname().len()..];
             let question = wanted(snapshot, rule, query, &[self.name(), fixed].concat());
-            match kept(snapshot, &snapshot.rules[rule as usize], &question) {
+            match kept(snapshot, &snapshot.rules[rule as usize], &question, now) {
                 Some((answer, age)) => {
                     let kept = Fetched::Answer { answer, lifetime: 0 };
                     self.take(snapshot, query, &kept, age);

@@ -3,16 +3,19 @@
 //! is filed as a `Waiter` with the question that it waits for, and taken up again when that is over.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::counts::Origin;
-use super::fetch::{self, RuleErrand};
+use super::fetch::{self, Of, SnapshotErrand};
 use super::follow::{Course, Trail};
+use super::line::Place;
 use super::worker::Worker;
 use super::{Client, Held, leads_elsewhere, reply_limit};
-use crate::forward::Fetched;
 use crate::forward::coalesce::{Question, Role, Seat};
-use crate::forward::exchange::Finished;
+use crate::forward::exchange::{End, Finished};
+use crate::forward::flight::Aim;
+use crate::forward::{Errand, Fetched};
 use crate::limits::QUERY_DEADLINE;
 use crate::policy::Action;
 use crate::sys::Local;
@@ -46,6 +49,7 @@ pub struct Waiter {
     deadline: Instant,
     /// Where its question has led so far, if it leads through several rules.
     trail: Option<Box<Trail>>,
+    place: Option<Place>,
 }
 
 /// An answer on its way to a client.
@@ -68,6 +72,17 @@ pub fn begin(
     now: Instant,
 ) {
     let Judged::Ask(query) = judge(packet) else { return };
+    let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
+    let rule = match decision.action {
+        Action::Forward { rule } | Action::System { rule } => Some(rule),
+        // A zone of ours whose CNAME leads out of it.
+        _ => None,
+    };
+    let endpoint = rule.map(|rule| {
+        let endpoint = snapshot.endpoint_of(&snapshot.rules[rule as usize]);
+        Arc::as_ptr(endpoint) as usize
+    });
+    let place = worker.wait_in_line(endpoint, client.address.ip(), packet.len());
     let waiter = Waiter {
         snapshot: Held::clone(snapshot),
         packet: packet.into(),
@@ -76,20 +91,19 @@ pub fn begin(
         path,
         deadline: now + QUERY_DEADLINE,
         trail: None,
+        place: place.ok(),
     };
-    let in_line = worker.wait_in_line();
-    if !in_line {
-        let why = ExtendedError::new(ErrorCode::Other, "too many questions wait for targets");
-        return respond(worker, &waiter, &query, &Found::Failed(why));
+    if let Err(full) = place {
+        worker.counts.shed(full);
+        let why = ExtendedError::new(ErrorCode::Other, full.why());
+        return respond(worker, waiter, &query, &Found::Failed(why));
     }
-    let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
-    match decision.action {
-        Action::Forward { rule } | Action::System { rule } => {
+    match rule {
+        Some(rule) => {
             let question = fetch::wanted(snapshot, rule, &query, query.question());
             ask(worker, waiter, rule, question, now);
         }
-        // A zone of ours whose CNAME leads out of it.
-        _ => go_along(worker, waiter, Trail::new(&query), &query, now),
+        None => go_along(worker, waiter, Trail::new(&query), &query, now),
     }
 }
 
@@ -100,10 +114,10 @@ pub fn settle(worker: &Worker, now: Instant) {
     }
 }
 
-fn finish(worker: &Worker, finished: Finished<RuleErrand, Waiter>, now: Instant) {
-    let Finished { flight, question, errand, fetched, waiters, led } = finished;
-    if led {
-        fetch::keep(&errand, &question, &fetched);
+fn finish(worker: &Worker, finished: Finished<SnapshotErrand, Waiter>, now: Instant) {
+    let Finished { flight, question, errand, fetched, waiters, end } = finished;
+    if end == End::Led {
+        fetch::keep(&errand, &question, &fetched, now);
         // After the cache: who comes in between finds it there.
         let shared = &worker.shared;
         for follower in shared.in_flight.leave(&question, Seat { worker: worker.index, flight }) {
@@ -111,16 +125,29 @@ fn finish(worker: &Worker, finished: Finished<RuleErrand, Waiter>, now: Instant)
         }
     }
     for waiter in waiters {
-        resume(worker, waiter, errand.index, &question, &fetched, now);
+        match end {
+            End::Slow => give_stale(worker, waiter, &errand, &question, now),
+            End::Led | End::Told | End::Late => resume(worker, waiter, &errand, &question, &fetched, now),
+        }
     }
 }
 
-/// Asks a rule's targets, unless somebody does already.
+/// Asks a rule's targets, unless somebody does already or there is nobody to ask.
 fn ask(worker: &Worker, waiter: Waiter, rule: u32, question: Question, now: Instant) {
-    let errand = RuleErrand { snapshot: Held::clone(&waiter.snapshot), index: rule };
+    let errand = SnapshotErrand { snapshot: Held::clone(&waiter.snapshot), of: Of::Rule(rule) };
+    if errand.endpoint().is_dark(now) {
+        return tell_dark(worker, waiter, &errand, question, now);
+    }
+    let stale_at = match (errand.rule(), &waiter.trail) {
+        (Some(rule), None) => fetch::stale_at(&errand.snapshot, rule, &question, now),
+        _ => None,
+    };
     let deadline = waiter.deadline;
     let mut exchange = worker.exchange();
-    let flight = exchange.file(question.clone(), errand, deadline, Some(waiter));
+    let flight = exchange.file(question.clone(), errand, Aim::Answer, deadline, Some(waiter));
+    if let Some(at) = stale_at {
+        exchange.give_stale_at(flight, at);
+    }
     match worker.shared.in_flight.join(&question, Seat { worker: worker.index, flight }) {
         Role::Lead => exchange.start(flight, now, worker.transport()),
         Role::Join(other) => exchange.join(flight, other),
@@ -128,11 +155,34 @@ fn ask(worker: &Worker, waiter: Waiter, rule: u32, question: Question, now: Inst
     }
 }
 
+/// No target says anything: nobody waits for that. One question a second tries nevertheless, and its client does
+/// not wait for it either.
+fn tell_dark(worker: &Worker, waiter: Waiter, errand: &SnapshotErrand, question: Question, now: Instant) {
+    let endpoint = errand.endpoint();
+    if endpoint.tries_the_dark(now) {
+        launch(worker, errand.clone(), question.clone(), Aim::Try, now);
+    }
+    let fetched = Fetched::Failed(endpoint.darkness(now));
+    resume(worker, waiter, errand, &question, &fetched, now);
+}
+
+/// Asks on nobody's behalf: the answer goes to the cache. Not if somebody asks already.
+fn launch(worker: &Worker, errand: SnapshotErrand, question: Question, aim: Aim, now: Instant) {
+    let mut exchange = worker.exchange();
+    let flight = exchange.file(question.clone(), errand, aim, now + QUERY_DEADLINE, None);
+    match worker.shared.in_flight.join(&question, Seat { worker: worker.index, flight }) {
+        Role::Lead => exchange.start(flight, now, worker.transport()),
+        Role::Join(_) | Role::Follow => {
+            exchange.withdraw(flight);
+        }
+    }
+}
+
 /// Takes up a client whose question, or a part of it, is over.
 fn resume(
     worker: &Worker,
     mut waiter: Waiter,
-    rule: u32,
+    errand: &SnapshotErrand,
     question: &Question,
     fetched: &Fetched,
     now: Instant,
@@ -154,31 +204,48 @@ fn resume(
             }
             Found::Fetched(fetched)
         }
-        Fetched::Failed(_) => match fetch::stale(&snapshot, &snapshot.rules[rule as usize], question) {
+        Fetched::Failed(_) => match stale_of(errand, question, now) {
             Some(answer) => Found::Stale(answer),
             None => Found::Fetched(fetched),
         },
     };
-    respond(worker, &waiter, &query, &found);
-    worker.leave_line();
+    respond(worker, waiter, &query, &found);
+}
+
+fn stale_of(errand: &SnapshotErrand, question: &Question, now: Instant) -> Option<Answer> {
+    fetch::stale(&errand.snapshot, errand.rule()?, question, now)
+}
+
+/// Gives a client what was kept past its time; the targets go on being asked. Should the cache have lost it in
+/// the meantime, the client goes on waiting.
+fn give_stale(worker: &Worker, waiter: Waiter, errand: &SnapshotErrand, question: &Question, now: Instant) {
+    let packet = Rc::clone(&waiter.packet);
+    let Judged::Ask(query) = judge(&packet) else { return };
+    match (stale_of(errand, question, now), errand.of) {
+        (Some(answer), _) => {
+            respond(worker, waiter, &query, &Found::Stale(answer));
+        }
+        (None, Of::Rule(rule)) => ask(worker, waiter, rule, question.clone(), now),
+        (None, Of::Endpoint(_)) => {}
+    }
 }
 
 /// Follows CNAMEs across rules and zones as far as that goes without asking.
 fn go_along(worker: &Worker, mut waiter: Waiter, mut trail: Trail, query: &Query<'_>, now: Instant) {
-    match trail.go_on(&waiter.snapshot, query) {
+    match trail.go_on(&waiter.snapshot, query, now) {
         Course::Ask { rule, question } => {
             waiter.trail = Some(Box::new(trail));
             ask(worker, waiter, rule, question, now);
         }
         Course::Over(followed) => {
             let found = followed.map_or_else(Found::Failed, Found::Composed);
-            respond(worker, &waiter, query, &found);
-            worker.leave_line();
+            respond(worker, waiter, query, &found);
         }
     }
 }
 
-fn respond(worker: &Worker, waiter: &Waiter, query: &Query<'_>, found: &Found<'_>) {
+/// The one reply that a waiter gets.
+fn respond(worker: &Worker, waiter: Waiter, query: &Query<'_>, found: &Found<'_>) {
     let (answer, origin) = match found {
         Found::Composed(answer) => (Ok(answer), Origin::Followed),
         Found::Stale(answer) => (Ok(answer), Origin::Stale),
@@ -191,7 +258,10 @@ fn respond(worker: &Worker, waiter: &Waiter, query: &Query<'_>, found: &Found<'_
         Ok(answer) => answer.view().deliver(query, 0, limit, out),
         Err(why) => write_error(out, &Failure::of(query, rcode::SERVFAIL), Some(why)),
     };
-    Rc::clone(&waiter.path).answer(&waiter.client, waiter.local, &mut write);
+    waiter.path.answer(&waiter.client, waiter.local, &mut write);
+    if let Some(place) = waiter.place {
+        worker.leave_line(place);
+    }
     let code = answer.map_or(rcode::SERVFAIL, |answer| answer.view().rcode());
     worker.counts.replied(waiter.client.transport, origin, code);
 }

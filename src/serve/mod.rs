@@ -7,6 +7,7 @@ mod diff;
 mod explain;
 mod fetch;
 mod follow;
+mod line;
 mod listen;
 mod miss;
 mod offline;

@@ -54,7 +54,7 @@ fn target_report(member: &Member) -> report::TargetStatus {
         address: target.address,
         az: target.az.clone(),
         state: target.state().into(),
-        since_secs: target.since().as_secs(),
+        since_secs: target.since(std::time::Instant::now()).as_secs(),
         outstanding: target.outstanding().into(),
         rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
         queries: target.queries.load(Relaxed),
@@ -93,13 +93,17 @@ pub fn exchange_samples(registry: &Registry) -> Vec<report::ExchangeSample> {
 }
 
 pub fn target_samples(snapshot: &Snapshot) -> Vec<report::TargetSample> {
-    let sample = |endpoint: &Arc<Endpoint>, member: &Member| report::TargetSample {
+    let now = std::time::Instant::now();
+    let sample = move |endpoint: &Arc<Endpoint>, member: &Member| report::TargetSample {
         endpoint: endpoint.name.clone(),
         target: member.target.address,
         az: member.target.az.clone(),
         state: member.target.state().into(),
         outstanding: member.target.outstanding().into(),
         rtt_secs: member.target.round_trip().map(|round_trip| round_trip.as_secs_f64()),
+        hedges: member.target.hedges.load(Relaxed),
+        guarded: member.target.guarded.load(Relaxed),
+        drained: member.target.drained_for(now).is_some(),
     };
     let of = |endpoint| move |member| sample(endpoint, member);
     snapshot.endpoints.iter().flat_map(|endpoint| endpoint.targets.iter().map(of(endpoint))).collect()

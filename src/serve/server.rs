@@ -25,10 +25,8 @@ use crate::config::{self};
 use crate::control::report::{self, Outcome};
 use crate::control::{Core, Settings};
 use crate::forward::coalesce::InFlight;
-use crate::forward::health;
 use crate::forward::pick::Endpoint;
 use crate::forward::stats::Registry;
-use crate::forward::target::State;
 use crate::wire::name::Name;
 
 /// A listener that goes is given so long to answer what has arrived.
@@ -84,8 +82,6 @@ pub struct Server {
     reload_failures: AtomicU64,
     last_failure: Mutex<Option<(Instant, String)>>,
     heartbeat: Mutex<(Instant, Vec<u64>)>,
-    /// Ends the health thread when dropped.
-    _health: mpsc::Sender<()>,
 }
 
 struct Running {
@@ -138,7 +134,6 @@ impl Prepared {
         Ok(Arc::new(Server {
             path: self.path,
             counts: running.workers.iter().map(|worker| Arc::clone(&worker.counts)).collect(),
-            _health: watch_targets(&shared).map_err(|source| StartError::Worker { source })?,
             shared,
             registry: self.registry,
             running: Mutex::new(running),
@@ -261,9 +256,8 @@ impl Core for Server {
 
     fn ready(&self) -> report::Ready {
         let snapshot = self.snapshot();
-        let dark = |endpoint: &&Arc<Endpoint>| {
-            endpoint.targets.iter().all(|member| member.target.state() == State::Down)
-        };
+        let dark =
+            |endpoint: &&Arc<Endpoint>| endpoint.targets.iter().all(|member| member.target.state().is_down());
         let reason = |endpoint: &Arc<Endpoint>| format!("endpoint {}: all targets are down", endpoint.name);
         let reasons: Vec<String> = snapshot.endpoints.iter().filter(dark).map(reason).collect();
         // With some endpoint alive, and for zones and the cache, this server still is of use.
@@ -292,6 +286,7 @@ impl Core for Server {
             reloads: self.reloads.load(Relaxed),
             reload_failures: self.reload_failures.load(Relaxed),
             dropped: counts::dropped(&self.counts),
+            shed: counts::shed(&self.counts),
             in_flight: counts::sum(&self.counts, |worker| &worker.in_flight),
             tcp_connections: self.shared.connections.open() as u64,
         }
@@ -355,28 +350,6 @@ impl Running {
         // Nothing is ever sent: the wait ends when the last worker has let go of its end.
         let _ = all_done.recv_timeout(CLOSE_WITHIN);
     }
-}
-
-/// Probes targets that are off client traffic, on a thread of its own, until the sender given is dropped.
-fn watch_targets(shared: &Arc<Shared>) -> io::Result<mpsc::Sender<()>> {
-    let (alive, ended) = mpsc::channel::<()>();
-    let shared = Arc::clone(shared);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let watch = move || {
-        let end = async {
-            while ended.try_recv() != Err(mpsc::TryRecvError::Disconnected) {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        };
-        runtime.block_on(async {
-            tokio::select! {
-                () = health::run(|| shared.snapshot.load().probes()) => {}
-                () = end => {}
-            }
-        });
-    };
-    std::thread::Builder::new().name("health".to_string()).spawn(watch)?;
-    Ok(alive)
 }
 
 /// Drops what rules that are gone have made, so that it takes no room; gives kept and purged.

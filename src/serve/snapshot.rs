@@ -14,14 +14,14 @@ use super::limits_of;
 use crate::cache::Cache;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config};
-use crate::forward::health::Probe;
-use crate::forward::pick::{Endpoint, Member};
+use crate::forward::pick::{Endpoint, Expect, Member, Probe};
 use crate::forward::stats::{Exchanges, Registry};
-use crate::forward::target::{State, Target};
+use crate::forward::target::Target;
 use crate::policy::access::AccessList;
 use crate::policy::{Action, Policy, RuleAction};
 use crate::wire::answer::TtlLimits;
 use crate::wire::name::Name;
+use crate::wire::rdata::rtype;
 use crate::zone::Zone;
 
 pub struct Snapshot {
@@ -136,19 +136,6 @@ impl Snapshot {
             endpoint.targets.iter().map(|member| self.registry.series(series(member))).collect()
         })
     }
-
-    /// Probes for the targets that need one.
-    pub fn probes(&self) -> Vec<Probe> {
-        let mut probes = Vec::new();
-        for endpoint in &self.endpoints {
-            let ill = endpoint.targets.iter().filter(|member| member.target.state() != State::Healthy);
-            probes.extend(ill.map(|member| Probe {
-                target: Arc::clone(&member.target),
-                domain: endpoint.probe_domain.clone(),
-            }));
-        }
-        probes
-    }
 }
 
 fn policy_action(action: config::RuleAction) -> RuleAction {
@@ -196,16 +183,17 @@ fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
             let new = || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name));
             Member {
                 target: old.map_or_else(new, |old| Arc::clone(old)),
+                tier: 0,
                 near: az.is_none() || target.az.is_none() || target.az.as_deref() == az,
             }
         };
         let targets = wanted.targets.iter().map(member).collect();
-        Arc::new(Endpoint {
-            name: wanted.name.clone(),
-            targets,
-            client_subnet: wanted.client_subnet,
-            probe_domain: domains.get(&index).map_or_else(Name::root, |domain| (*domain).clone()),
-        })
+        let probe = Probe {
+            name: domains.get(&index).map_or_else(Name::root, |domain| (*domain).clone()),
+            rtype: rtype::SOA,
+            expect: Expect::Answer,
+        };
+        Arc::new(Endpoint::new(wanted.name.clone(), targets, wanted.client_subnet, probe))
     };
     config.endpoints.iter().enumerate().map(endpoint).collect()
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc as async_mpsc;
 use tokio::task::LocalSet;
@@ -71,7 +71,7 @@ async fn live(
     mut orders: async_mpsc::UnboundedReceiver<Order>,
 ) {
     let network = |inlet| -> Box<dyn Transport> { Box::new(Network::new(inlet)) };
-    let worker = Worker::new(index, shared, counts, rand::make_rng(), network);
+    let worker = Worker::new(index, shared, counts, rand::make_rng(), Instant::now(), network);
     keep_up("flush", &worker, Worker::run_flush);
     keep_up("clock", &worker, Worker::run_clock);
     keep_up("inbox", &worker, Worker::run_inbox);

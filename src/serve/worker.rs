@@ -14,13 +14,14 @@ use rand::rngs::StdRng;
 use tokio::sync::Notify;
 
 use super::counts::WorkerCounts;
-use super::fetch::RuleErrand;
+use super::fetch::{Of, SnapshotErrand};
+use super::line::{Full, Line, Place};
 use super::miss::{ReturnPath, Waiter, settle};
 use super::snapshot::Snapshot;
 use crate::forward::coalesce::InFlight;
 use crate::forward::exchange::{Exchange, Finished};
 use crate::forward::{Fetched, FlightId, Inlet, Ticket, Transport, Trouble};
-use crate::limits::{MESSAGE, WAITING_PER_WORKER};
+use crate::limits::{MESSAGE, PROBE_ROUND};
 
 /// What all workers share.
 pub struct Shared {
@@ -110,14 +111,16 @@ pub struct Worker {
     /// Room for one message of any length, for the time of a turn.
     pub scratch: RefCell<Box<[u8]>>,
     transport: Box<dyn Transport>,
-    exchange: RefCell<Exchange<RuleErrand, Waiter>>,
+    exchange: RefCell<Exchange<SnapshotErrand, Waiter>>,
     /// Listeners with replies that leave together at the end of the present turn.
     late: RefCell<Vec<Rc<dyn ReturnPath>>>,
     flush: Notify,
     /// When the clock's task wakes next, and the word that it is to look again.
     armed: Cell<Option<Instant>>,
     rearm: Notify,
-    waiting: Cell<usize>,
+    /// When it is looked next who needs a probe; one worker does that for all.
+    probes_at: Cell<Option<Instant>>,
+    line: RefCell<Line>,
     idle: Notify,
 }
 
@@ -128,6 +131,7 @@ impl Worker {
         shared: Arc<Shared>,
         counts: Arc<WorkerCounts>,
         random: StdRng,
+        now: Instant,
         transport: impl FnOnce(Weak<dyn Inlet>) -> Box<dyn Transport>,
     ) -> Rc<Worker> {
         Rc::new_cyclic(|own: &Weak<Worker>| Worker {
@@ -141,13 +145,14 @@ impl Worker {
             flush: Notify::new(),
             armed: Cell::new(None),
             rearm: Notify::new(),
-            waiting: Cell::new(0),
+            probes_at: Cell::new((index == 0).then_some(now)),
+            line: RefCell::default(),
             idle: Notify::new(),
         })
     }
 
     /// The questions at targets. Not to be held over a call that answers a client.
-    pub fn exchange(&self) -> RefMut<'_, Exchange<RuleErrand, Waiter>> {
+    pub fn exchange(&self) -> RefMut<'_, Exchange<SnapshotErrand, Waiter>> {
         self.exchange.borrow_mut()
     }
 
@@ -155,34 +160,33 @@ impl Worker {
         &*self.transport
     }
 
-    pub fn next_finished(&self) -> Option<Finished<RuleErrand, Waiter>> {
+    pub fn next_finished(&self) -> Option<Finished<SnapshotErrand, Waiter>> {
         self.exchange.borrow_mut().next_finished()
     }
 
     /// A place among those who wait for targets, if there is one left.
-    pub fn wait_in_line(&self) -> bool {
-        let waits = self.waiting.get() < WAITING_PER_WORKER;
-        if waits {
-            self.set_waiting(self.waiting.get() + 1);
-        }
-        waits
+    pub fn wait_in_line(&self, endpoint: Option<usize>, client: IpAddr, len: usize) -> Result<Place, Full> {
+        let place = self.line.borrow_mut().admit(endpoint, client, len)?;
+        self.note_waiting();
+        Ok(place)
     }
 
-    pub fn leave_line(&self) {
-        self.set_waiting(self.waiting.get() - 1);
-        if self.waiting.get() == 0 {
+    pub fn leave_line(&self, place: Place) {
+        self.line.borrow_mut().leave(place);
+        if self.note_waiting() == 0 {
             self.idle.notify_one();
         }
     }
 
-    fn set_waiting(&self, waiting: usize) {
-        self.waiting.set(waiting);
+    fn note_waiting(&self) -> usize {
+        let waiting = self.line.borrow().waiting();
         self.counts.in_flight.store(waiting as u64, Relaxed);
+        waiting
     }
 
     /// Returns once nobody waits for a target.
     pub async fn drained(&self) {
-        while self.waiting.get() > 0 {
+        while self.line.borrow().waiting() > 0 {
             self.idle.notified().await;
         }
     }
@@ -214,7 +218,7 @@ impl Worker {
     /// Does what is due, until the worker ends.
     pub async fn run_clock(self: Rc<Self>) {
         loop {
-            let due = self.exchange.borrow_mut().due();
+            let due = self.due();
             self.armed.set(due);
             match due {
                 None => self.rearm.notified().await,
@@ -228,7 +232,30 @@ impl Worker {
 
     pub fn tick(&self, now: Instant) {
         self.exchange.borrow_mut().tick(now, self.transport());
+        if self.probes_at.get().is_some_and(|at| at <= now) {
+            self.probes_at.set(Some(now + PROBE_ROUND));
+            self.probe(now);
+        }
         self.settle(now);
+    }
+
+    /// When `tick` has something to do, if nothing comes before.
+    pub fn due(&self) -> Option<Instant> {
+        let exchange = self.exchange.borrow_mut().due();
+        exchange.into_iter().chain(self.probes_at.get()).min()
+    }
+
+    /// Asks the targets that are to be probed now.
+    fn probe(&self, now: Instant) {
+        let snapshot = self.shared.snapshot.load_full();
+        for (index, endpoint) in snapshot.endpoints.iter().enumerate() {
+            for target in endpoint.probes_due(now) {
+                endpoint.targets[target].target.probe_sent(now);
+                let errand =
+                    SnapshotErrand { snapshot: Arc::clone(&snapshot), of: Of::Endpoint(index as u32) };
+                self.exchange.borrow_mut().probe(errand, target, now, self.transport());
+            }
+        }
     }
 
     /// Takes what other workers tell, until the worker ends.
@@ -236,11 +263,18 @@ impl Worker {
         let inbox = &self.shared.inboxes[self.index];
         loop {
             inbox.arrived.notified().await;
-            for (flight, fetched) in inbox.take() {
-                self.exchange.borrow_mut().told(flight, fetched);
-            }
-            self.settle(Instant::now());
+            self.hear(Instant::now());
         }
+    }
+}
+
+impl Worker {
+    /// Takes what other workers have told.
+    pub fn hear(&self, now: Instant) {
+        for (flight, fetched) in self.shared.inboxes[self.index].take() {
+            self.exchange.borrow_mut().told(flight, fetched, now);
+        }
+        self.settle(now);
     }
 }
 
@@ -256,7 +290,7 @@ impl Inlet for Worker {
 
     fn settle(&self, now: Instant) {
         settle(self, now);
-        let due = self.exchange.borrow_mut().due();
+        let due = self.due();
         let sooner = due.is_some_and(|due| self.armed.get().is_none_or(|armed| due < armed));
         if sooner {
             self.armed.set(due);

@@ -28,6 +28,14 @@ pub fn copy_sections(
     Ok(())
 }
 
+/// Whether the answer section has a record of this type with this data (names in it uncompressed).
+pub fn answers_with(answer: &AnswerRef<'_>, rtype: u16, rdata: &[u8]) -> bool {
+    let message = answer.message;
+    let count = usize::from(u16_at(message, 6));
+    records(message, answer.records_at(), count)
+        .any(|record| record.rtype == rtype && expand_rdata(message, &record) == rdata)
+}
+
 fn copy(
     writer: &mut Writer<'_>,
     message: &[u8],

@@ -31,7 +31,10 @@ impl Stage {
         script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
     ) -> Stage {
         let net = Net::new();
-        let target = Scripted::start(net.at(10), script);
+        let target = Scripted::start(net.at(10), move |seen| match seen.is_probe() {
+            true => vec![Act::Reply(seen.reply().bytes())],
+            false => script(seen),
+        });
         let setup = change(Setup::new(&net)).endpoint_with("target", &[target.address], endpoint);
         let dns = setup.rule(".", "target").start(&net);
         Stage { dns, target, net }

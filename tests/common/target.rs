@@ -37,6 +37,11 @@ impl Seen {
         Message::reply(&self.bytes)
     }
 
+    /// The server's own question whether a target for everything lives: the root's SOA.
+    pub fn is_probe(&self) -> bool {
+        self.parsed().questions.first().is_some_and(|(name, rtype, _)| name == &[0] && *rtype == 6)
+    }
+
     /// Whether the first label has this text.
     pub fn first_label(&self) -> String {
         let name = self.name();

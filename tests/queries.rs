@@ -959,7 +959,7 @@ fn many_questions_at_once_are_told_apart() {
     let net = Net::new();
     let target = Scripted::start(net.at(10), |seen| {
         let label = seen.first_label();
-        let number: u16 = label[1..].parse().unwrap_or(0);
+        let number: u16 = label.get(1..).and_then(|number| number.parse().ok()).unwrap_or(0);
         let [high, low] = number.to_be_bytes();
         reply(&seen.reply().answer(address(300, [10, 99, high, low])))
     });

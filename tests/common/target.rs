@@ -42,6 +42,11 @@ impl Seen {
         self.parsed().questions.first().is_some_and(|(name, rtype, _)| name == &[0] && *rtype == 6)
     }
 
+    /// As the server's probes do by default, and no client of these tests.
+    fn asks_for_soa(&self) -> bool {
+        self.parsed().questions.first().is_some_and(|(_, rtype, _)| *rtype == 6)
+    }
+
     /// Whether the first label has this text.
     pub fn first_label(&self) -> String {
         let name = self.name();
@@ -99,7 +104,8 @@ impl Scripted {
     }
 
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        let all = self.seen.lock().unwrap().clone();
+        all.into_iter().filter(|seen| !seen.asks_for_soa()).collect()
     }
 
     /// How often a name was asked for, whatever the type.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::wire::name::Name;
+
 /// Upper bounds of the latency buckets, in seconds. Half a millisecond is a neighbour on the same site, two
 /// seconds the promise to clients; what took longer falls into the bucket without a bound.
 pub const LATENCY_BOUNDS: [f64; 12] =
@@ -33,10 +35,16 @@ impl Exchanges {
     }
 }
 
-/// Rule's domain, endpoint, target.
-pub type Series = (String, String, SocketAddr);
+/// Whose numbers they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Series {
+    /// The rule's domain.
+    pub rule: Name,
+    pub endpoint: String,
+    pub target: SocketAddr,
+}
 
-/// All series since the process began; a reload finds its own again.
+/// All series of rules that are or were just now; a reload finds its own again.
 #[derive(Default)]
 pub struct Registry(Mutex<HashMap<Series, Arc<Exchanges>>>);
 
@@ -50,6 +58,11 @@ impl Registry {
             self.lock().iter().map(|(series, counts)| (series.clone(), Arc::clone(counts))).collect();
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
         all
+    }
+
+    /// Forgets series that nobody adds to any more, so that reloads don't pile them up.
+    pub fn retain(&self, wanted: impl Fn(&Series) -> bool) {
+        self.lock().retain(|series, _| wanted(series));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Series, Arc<Exchanges>>> {

@@ -179,6 +179,16 @@ pub fn load(path: &Path) -> Loaded {
     load_with(path, &system::nameservers)
 }
 
+/// Where the server of these files listens for operators, as far as they can say: what `load` gives for sound
+/// files, but at once where there are 100,000 rules.
+pub fn socket(path: &Path) -> PathBuf {
+    let files = files::read(path, &mut reader::Faults::default());
+    match schema::read_without_rules(&files) {
+        Some(written) => written.config.control.socket,
+        None => load(path).socket,
+    }
+}
+
 fn load_with(path: &Path, nameservers: Nameservers<'_>) -> Loaded {
     load_by(schema::read, path, nameservers)
 }

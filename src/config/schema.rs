@@ -137,16 +137,36 @@ pub(super) fn read(files: &[ConfigFile], faults: &mut Faults) -> Written {
 /// Reads files without syntax errors, their rules a few at a time; none if one of them can't be read so. What
 /// it gives is what `read_whole` gives, and a test holds them together.
 fn read_apart(files: &[ConfigFile], faults: &mut Faults) -> Option<Written> {
+    let files_apart: Vec<Apart<'_>> = files.iter().map(|file| Apart::of(&file.source)).collect();
     let mut written = Written::over_defaults(files);
-    for file in files {
-        let apart = Apart::of(&file.source);
-        let tree = apart.parse_rest()?;
-        document(&apart.rest, file.is_main, &tree, &mut written, faults);
+    read_rest(files, &files_apart, &mut written, faults)?;
+    for apart in &files_apart {
         for group in apart.groups() {
             let tree = parse_group(&group)?;
             rules(&mut top(&group, &tree), &mut written.rules, faults);
         }
     }
+    Some(written)
+}
+
+fn read_rest(
+    files: &[ConfigFile],
+    files_apart: &[Apart<'_>],
+    written: &mut Written,
+    faults: &mut Faults,
+) -> Option<()> {
+    for (file, apart) in files.iter().zip(files_apart) {
+        let tree = apart.parse_rest()?;
+        document(&apart.rest, file.is_main, &tree, written, faults);
+    }
+    Some(())
+}
+
+/// What the files say without their rules, if rules can be told apart: for who wants a single value.
+pub(super) fn read_without_rules(files: &[ConfigFile]) -> Option<Written> {
+    let files_apart: Vec<Apart<'_>> = files.iter().map(|file| Apart::of(&file.source)).collect();
+    let mut written = Written::over_defaults(files);
+    read_rest(files, &files_apart, &mut written, &mut Faults::default())?;
     Some(written)
 }
 

@@ -177,6 +177,11 @@ impl Policy {
         self.nodes.get(domain.as_wire())?.rule.get()
     }
 
+    /// The zone of exactly this domain.
+    pub fn zone_at(&self, domain: &Name) -> Option<Index> {
+        self.nodes.get(domain.as_wire())?.zone.get()
+    }
+
     /// All that covers a name, longest first.
     pub fn candidates(&self, qname: &[u8]) -> Vec<Candidate> {
         let mut all = Vec::new();

@@ -74,9 +74,9 @@ pub fn transport_counts(workers: &[Arc<WorkerCounts>]) -> Vec<report::TransportC
 }
 
 pub fn exchange_samples(registry: &Registry) -> Vec<report::ExchangeSample> {
-    let sample = |(series, counts): (Series, Arc<Exchanges>)| report::ExchangeSample {
+    let sample = |(series, counts): (Arc<Series>, Arc<Exchanges>)| report::ExchangeSample {
         rule: series.rule.to_string(),
-        endpoint: series.endpoint,
+        endpoint: series.endpoint.clone(),
         target: series.target,
         queries: counts.queries.load(Relaxed),
         timeouts: counts.timeouts.load(Relaxed),

@@ -14,6 +14,7 @@ use super::limits_of;
 use crate::cache::Cache;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config};
+use crate::control::report;
 use crate::forward::health::Probe;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::{Exchanges, Registry, Series};
@@ -148,7 +149,16 @@ impl Snapshot {
         })
     }
 
-    /// Whether a rule still asks this target by way of this endpoint.
+    /// Whether there is something of this kind and name that decides.
+    pub fn decides(&self, kind: report::Action, name: &Name) -> bool {
+        match kind {
+            report::Action::Forward | report::Action::System => self.policy.rule_at(name).is_some(),
+            report::Action::Zone => self.policy.zone_at(name).is_some(),
+            report::Action::Builtin | report::Action::Refuse => true,
+        }
+    }
+
+    /// Whether a rule asks this target by way of this endpoint.
     pub fn asks(&self, series: &Series) -> bool {
         self.rule_for(&series.rule).is_some_and(|(_, endpoint, _)| {
             endpoint.name == series.endpoint

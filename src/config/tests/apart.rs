@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::diagnostic::render;
 use super::super::text::Apart;
-use super::super::{Loaded, Source, load_by, schema};
+use super::super::{Loaded, Source, load_by, schema, socket};
 use super::Folder;
 
 fn load_whole(path: &Path) -> Loaded {
@@ -18,8 +18,11 @@ fn load_whole(path: &Path) -> Loaded {
 fn same(folder: &Folder) -> Result<String, TestCaseError> {
     let (apart, whole) = (folder.load(), load_whole(&folder.path()));
     prop_assert_eq!(&apart.diagnostics, &whole.diagnostics);
+    prop_assert_eq!((apart.zones, &apart.socket), (whole.zones, &whole.socket));
+    if whole.config.is_some() {
+        prop_assert_eq!(socket(&folder.path()), whole.socket);
+    }
     prop_assert_eq!(apart.config, whole.config);
-    prop_assert_eq!((apart.zones, apart.socket), (whole.zones, whole.socket));
     Ok(render(&whole.diagnostics, false))
 }
 
@@ -111,7 +114,7 @@ proptest! {
 }
 
 /// Rules first and often, so that files are cut, and all that could make a cut wrong.
-const LINES: [&str; 35] = [
+const LINES: [&str; 36] = [
     "[[rule]]\n",
     "[[rule]]\n",
     "[[rule]]\ndomain = 'a.example'\n",
@@ -137,6 +140,7 @@ const LINES: [&str; 35] = [
     "[server]\n",
     "[log]\nlevel = 'info'\n",
     "  [log]\nlevel = 'wrong'\n",
+    "[control]\nsocket = '/tmp/x.sock'\n",
     "[\n",
     "]\n",
     "s = [\n",

@@ -217,6 +217,15 @@ fn set_option(socket: &impl AsRawFd, level: i32, name: i32, value: libc::c_int) 
     }
 }
 
+/// Gives the system the memory that is free in the allocator's hands.
+pub fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number only, and may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Waits up to 5 ms for room in the send buffer.
 fn wait_writable(socket: RawFd) -> bool {
     let mut poll = libc::pollfd { fd: socket, events: libc::POLLOUT, revents: 0 };

@@ -59,5 +59,5 @@ pub fn explain(
 
 /// The control socket that the files name, as far as faults let them; the default one when they can't say.
 pub fn socket(config: &Path) -> PathBuf {
-    config::load(config).socket
+    config::socket(config)
 }

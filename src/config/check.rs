@@ -2,15 +2,17 @@
 //! indices, networks to domains. The only file of the system that it looks at is a zone's, to see it is there.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fs::File;
+use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::files;
 use super::reader::{At, Faults};
-use super::schema::{Action, Written, WrittenEndpoint, WrittenRule, WrittenZone};
+use super::schema::{Action, Written, WrittenEndpoint, WrittenRule, WrittenRules, WrittenZone};
 use super::source::Place;
 use super::system::{self, Nameservers};
 use super::{Config, Endpoint, Rule, RuleAction, Server, Target, Zone, defaults, reverse, suggest, warn};
@@ -25,18 +27,20 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, nameservers: Name
     let (endpoints, index) = endpoints(&written.endpoints, faults);
     config.endpoints = endpoints;
     let mut used = vec![false; config.endpoints.len()];
-    let resolve = &mut |name: &At<String>, faults: &mut Faults| {
-        let found = find(name, &index, faults);
+    let resolve = &mut |name: &str, place: &Place, faults: &mut Faults| {
+        let found = find(name, place, &index, faults);
         found.inspect(|&endpoint| used[endpoint] = true)
     };
-    config.server.system = written.system.as_ref().and_then(|name| resolve(name, faults));
-    config.rules = rules(&written.rules, resolve, faults);
+    let system = written.system.as_ref();
+    config.server.system = system.and_then(|name| resolve(&name.value, &name.place, faults));
+    let (rules, places) = rules(&mut written.rules, resolve, faults);
+    config.rules = rules.into();
     if written.system.is_none() {
-        system_endpoint(&written.rules, &mut config, faults, nameservers);
+        system_endpoint(&written.rules.rules, &mut config, faults, nameservers);
     }
     // With errors, what is unused or alone may be so just because of them.
     if !faults.has_errors() {
-        warn::warn(&written, &config, &used, faults);
+        warn::warn(&written, &config, &places, &used, faults);
     }
     config
 }
@@ -77,7 +81,7 @@ fn zones(written: &[WrittenZone], faults: &mut Faults) -> Vec<Zone> {
         }
         first.insert(&name.value, &name.place);
         if let Some(At { value, place }) = file {
-            zones.push(Zone { name: name.value.clone(), file: value.clone(), place: place.clone() });
+            zones.push(Zone { name: name.value.clone(), file: value.clone(), place: place.location() });
         }
     }
     zones
@@ -103,7 +107,7 @@ fn endpoints<'a>(written: &'a [WrittenEndpoint], faults: &mut Faults) -> (Vec<En
     let mut index = Index::new();
     let mut endpoints = Vec::with_capacity(written.len());
     for endpoint in written {
-        let place = endpoint.name.as_ref().map_or(&endpoint.place, |name| &name.place);
+        let place = endpoint.named_at();
         let name = endpoint.name.as_ref().map_or("", |name| &name.value);
         if let Some((_, other)) = index.get(name) {
             let message = format!("a second endpoint `{name}`; the first is at {other}");
@@ -113,7 +117,7 @@ fn endpoints<'a>(written: &'a [WrittenEndpoint], faults: &mut Faults) -> (Vec<En
         }
         let targets = targets(endpoint.targets.as_deref().unwrap_or_default(), faults);
         let client_subnet = endpoint.client_subnet;
-        endpoints.push(Endpoint { name: name.to_owned(), targets, client_subnet, place: place.clone() });
+        endpoints.push(Endpoint { name: name.to_owned(), targets, client_subnet, place: place.location() });
     }
     (endpoints, index)
 }
@@ -129,15 +133,15 @@ fn targets(written: &[At<Target>], faults: &mut Faults) -> Vec<Target> {
     written.iter().map(|target| target.value.clone()).collect()
 }
 
-fn find(name: &At<String>, index: &Index<'_>, faults: &mut Faults) -> Option<usize> {
-    let found = index.get(name.value.as_str()).map(|&(at, _)| at);
+fn find(name: &str, place: &Place, index: &Index<'_>, faults: &mut Faults) -> Option<usize> {
+    let found = index.get(name).map(|&(at, _)| at);
     if found.is_none() && !faults.is_incomplete() {
-        let message = format!("no endpoint is called `{}`", name.value);
-        let help = match suggest::nearest(&name.value, sorted(index)) {
+        let message = format!("no endpoint is called `{name}`");
+        let help = match suggest::nearest(name, sorted(index)) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("add an [[endpoint]] with name = \"{}\"", name.value),
+            None => format!("add an [[endpoint]] with name = \"{name}\""),
         };
-        faults.error("unknown-endpoint", &name.place, message, help);
+        faults.error("unknown-endpoint", place, message, help);
     }
     found
 }
@@ -150,11 +154,21 @@ fn sorted<'a>(index: &Index<'a>) -> Vec<&'a str> {
 }
 
 /// Finds the endpoint of a name, and notes that it is used.
-type Resolve<'a> = &'a mut dyn FnMut(&At<String>, &mut Faults) -> Option<usize>;
+type Resolve<'a> = &'a mut dyn FnMut(&str, &Place, &mut Faults) -> Option<usize>;
 
-fn rules(written: &[WrittenRule], resolve: Resolve<'_>, faults: &mut Faults) -> Vec<Rule> {
-    let mut table = RuleTable::default();
-    for rule in written {
+/// The rules of all domains, and the place of each.
+fn rules(written: &mut WrittenRules, resolve: Resolve<'_>, faults: &mut Faults) -> (Vec<Rule>, Vec<Place>) {
+    // As many as there will be, unless networks derive several.
+    let count = written.domains.len();
+    let mut table = RuleTable {
+        rules: Vec::with_capacity(count),
+        places: Vec::with_capacity(count),
+        by_domain: HashTable::with_capacity(count),
+        ..RuleTable::default()
+    };
+    let mut domains = std::mem::take(&mut written.domains).into_iter();
+    let mut networks = std::mem::take(&mut written.networks).into_iter();
+    for rule in &written.rules {
         let action = action(rule, resolve, faults);
         if !rule.names_domains && !faults.is_incomplete() {
             let help = "add domain = \"corp.example\", domains = [...] or reverse = [\"10.0.0.0/16\"]";
@@ -162,13 +176,23 @@ fn rules(written: &[WrittenRule], resolve: Resolve<'_>, faults: &mut Faults) -> 
         }
         // A rule whose action is wrong still takes its domains, so that a second one for them shows.
         let action = action.unwrap_or(RuleAction::System);
-        table.add(rule, action, faults);
+        let does = Does { action, follow_cname: rule.follow_cname, own: table.rules.len() };
+        for At { value, place } in domains.by_ref().take(rule.domains) {
+            table.put(value, Claim::Exactly, place, &does, faults);
+        }
+        for At { value, place } in networks.by_ref().take(rule.networks) {
+            let exact = reverse::is_exact(value);
+            let claim = if exact { Claim::Exactly } else { Claim::PartOf(value.prefix_len()) };
+            for domain in reverse::domains(value) {
+                table.put(domain, claim, place.clone(), &does, faults);
+            }
+        }
     }
-    table.rules
+    (table.rules, table.places)
 }
 
 fn action(rule: &WrittenRule, resolve: Resolve<'_>, faults: &mut Faults) -> Option<RuleAction> {
-    let endpoint = rule.endpoint.as_ref().and_then(|name| resolve(name, faults));
+    let endpoint = rule.endpoint.as_ref().and_then(|name| resolve(&name.value, &name.place, faults));
     match rule.action? {
         Action::Forward if !rule.has_endpoint_key && !faults.is_incomplete() => {
             let help = "add endpoint = \"...\", or type = \"SYSTEM\" for the system's own nameservers";
@@ -192,9 +216,21 @@ fn action(rule: &WrittenRule, resolve: Resolve<'_>, faults: &mut Faults) -> Opti
 #[derive(Default)]
 struct RuleTable {
     rules: Vec<Rule>,
+    /// Of each rule's domain, or of the network that it derives from.
+    places: Vec<Place>,
     /// The last two places reported: two networks of one size share all their domains, and one report does.
     reported: Option<(Place, Place)>,
-    by_domain: HashMap<Name, (usize, Claim), RandomState>,
+    /// Indices of `rules` by domain.
+    by_domain: HashTable<(u32, Claim)>,
+    hasher: RandomState,
+}
+
+/// What one `[[rule]]` does with all its domains.
+struct Does {
+    action: RuleAction,
+    follow_cname: bool,
+    /// Where its own rules begin.
+    own: usize,
 }
 
 /// How closely what is written names a domain: the closer one wins it, as the more specific domain does.
@@ -207,47 +243,40 @@ enum Claim {
 }
 
 impl RuleTable {
-    fn add(&mut self, rule: &WrittenRule, action: RuleAction, faults: &mut Faults) {
-        let own = self.rules.len();
-        let follow_cname = rule.follow_cname;
-        let mut put = |domain: Name, claim, place: &Place| {
-            let rule = Rule { domain, action, follow_cname, place: place.clone() };
-            self.put(rule, claim, own, faults);
-        };
-        for At { value, place } in &rule.domains {
-            put(value.clone(), Claim::Exactly, place);
-        }
-        for At { value, place } in &rule.reverse {
-            let exact = reverse::is_exact(*value);
-            let claim = if exact { Claim::Exactly } else { Claim::PartOf(value.prefix_len()) };
-            for domain in reverse::domains(*value) {
-                put(domain, claim, place);
-            }
-        }
-    }
-
-    /// `own` is where the rules of this `[[rule]]` begin.
-    fn put(&mut self, rule: Rule, claim: Claim, own: usize, faults: &mut Faults) {
-        match self.by_domain.entry(rule.domain.clone()) {
+    fn put(&mut self, domain: Name, claim: Claim, place: Place, does: &Does, faults: &mut Faults) {
+        let RuleTable { rules, hasher, by_domain, .. } = self;
+        let hash = hasher.hash_one(&domain);
+        let hash_of = |&(at, _): &(u32, Claim)| hasher.hash_one(&rules[at as usize].domain);
+        match by_domain.entry(hash, |&(at, _)| rules[at as usize].domain == domain, hash_of) {
             Entry::Vacant(free) => {
-                free.insert((self.rules.len(), claim));
-                self.rules.push(rule);
+                free.insert((rules.len() as u32, claim));
+                self.rules.push(does.to(domain, &place));
+                self.places.push(place);
             }
             Entry::Occupied(mut taken) => {
                 let (at, other) = *taken.get();
+                let index = at as usize;
                 if claim > other {
-                    taken.insert((at, claim));
-                    self.rules[at] = rule;
+                    *taken.get_mut() = (at, claim);
+                    self.rules[index] = does.to(domain, &place);
+                    self.places[index] = place;
                 } else if claim == other {
-                    self.duplicate(&rule, at, at >= own, faults);
+                    self.duplicate(&domain, &place, index, index >= does.own, faults);
                 }
             }
         }
     }
 
-    fn duplicate(&mut self, rule: &Rule, first: usize, same_rule: bool, faults: &mut Faults) {
-        let (domain, first) = (&rule.domain, self.rules[first].place.clone());
-        let places = Some((rule.place.clone(), first.clone()));
+    fn duplicate(
+        &mut self,
+        domain: &Name,
+        place: &Place,
+        first: usize,
+        same_rule: bool,
+        faults: &mut Faults,
+    ) {
+        let first = self.places[first].clone();
+        let places = Some((place.clone(), first.clone()));
         if self.reported == places {
             return;
         }
@@ -256,7 +285,13 @@ impl RuleTable {
             true => format!("`{domain}` is listed twice; the first is at {first}"),
             false => format!("a second rule for `{domain}`; the first is at {first}"),
         };
-        faults.error("duplicate-domain", &rule.place, message, "keep one of the two");
+        faults.error("duplicate-domain", place, message, "keep one of the two");
+    }
+}
+
+impl Does {
+    fn to(&self, domain: Name, place: &Place) -> Rule {
+        Rule { domain, action: self.action, follow_cname: self.follow_cname, place: place.location() }
     }
 }
 
@@ -282,7 +317,7 @@ fn system_endpoint(
         name: system::ENDPOINT.to_owned(),
         targets,
         client_subnet: defaults::CLIENT_SUBNET,
-        place: Place::whole_file(std::path::Path::new(system::RESOLV_CONF)),
+        place: Place::whole_file(std::path::Path::new(system::RESOLV_CONF)).location(),
     });
 }
 

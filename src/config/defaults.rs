@@ -29,7 +29,7 @@ pub fn defaults() -> Config {
         log: Log { level: LogLevel::Info, format: LogFormat::Text },
         zones: Vec::new(),
         endpoints: Vec::new(),
-        rules: Vec::new(),
+        rules: Vec::new().into(),
     }
 }
 

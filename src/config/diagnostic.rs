@@ -61,11 +61,11 @@ impl Diagnostic {
         Diagnostic {
             severity,
             code: code.to_owned(),
-            file: place.file.to_path_buf(),
-            line: place.line,
-            column: place.column,
-            length: place.length,
-            source_line: excerpt(place.source_line(), place.column),
+            file: place.file().to_path_buf(),
+            line: place.line(),
+            column: place.column(),
+            length: place.length(),
+            source_line: excerpt(place.source_line(), place.column()),
             message: harmless(message),
             help: harmless(help),
         }

@@ -1,7 +1,6 @@
 //! Reads the main file and those of `conf.d` beside it into trees with spans, and hashes them. Knows TOML,
 //! but no key.
 
-use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -18,12 +17,10 @@ const MAX_FILE: u64 = 64 << 20;
 /// Folder of further files, read in the order of their names.
 const FOLDER: &str = "conf.d";
 
-/// One file's text. The tree borrows from it and so is made by the schema's reader.
+/// One file's text. Trees borrow from it and so are made by the schema's reader.
 pub(super) struct ConfigFile {
     pub source: Arc<Source>,
     pub is_main: bool,
-    /// Room for the text without the lines that stop the parser.
-    pub repaired: OnceCell<String>,
 }
 
 /// The main file first. A file that can't be read is left out and reported.
@@ -34,9 +31,8 @@ pub(super) fn read(path: &Path, faults: &mut Faults) -> Vec<ConfigFile> {
         Vec::new()
     });
     let paths = std::iter::once((path.to_path_buf(), true)).chain(more.into_iter().map(|path| (path, false)));
-    let file = |(path, is_main): (PathBuf, bool)| {
-        Some(ConfigFile { source: read_one(&path, faults)?, is_main, repaired: OnceCell::new() })
-    };
+    let file =
+        |(path, is_main): (PathBuf, bool)| Some(ConfigFile { source: read_one(&path, faults)?, is_main });
     paths.filter_map(file).collect()
 }
 

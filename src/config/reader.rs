@@ -1,7 +1,6 @@
 //! Reads values off a TOML tree with spans: a fault is recorded with its place, and reading goes on. The
 //! schema says which keys there are by asking for them; what nobody asked for is unknown.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -11,11 +10,12 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Severity, listed};
-use super::source::{Place, Source};
+use super::source::Place;
 use super::suggest;
+use super::text::{self, Text};
 
 /// All that was found wrong so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Faults {
     diagnostics: Vec<Diagnostic>,
     /// Lines that are not TOML: what stands on them was read by guess, so nothing more is said of them.
@@ -48,8 +48,8 @@ impl Faults {
     /// One error a line, as the parser often stumbles more than once over the same slip; and one for a list
     /// that isn't closed, as it then takes every line for an item.
     pub fn syntax_error(&mut self, place: &Place, message: &str, help: &str) {
-        let is_new_line = self.broken_lines.entry(place.file.clone()).or_default().insert(place.line);
-        let goes_on = message.contains(MISSING_COMMA) && self.last_syntax_error == message;
+        let is_new_line = self.broken_lines.entry(place.file().clone()).or_default().insert(place.line());
+        let goes_on = message.contains(text::MISSING_COMMA) && self.last_syntax_error == message;
         if is_new_line && !goes_on {
             self.push(Diagnostic::error("syntax", place, message, help));
         }
@@ -69,12 +69,12 @@ impl Faults {
 
     /// Behind a syntax error keys may have landed in the wrong table.
     fn is_behind_syntax_error(&self, place: &Place) -> bool {
-        let first = self.broken_lines.get(&place.file).and_then(BTreeSet::first);
-        first.is_some_and(|&first| place.line >= first)
+        let first = self.broken_lines.get(place.file()).and_then(BTreeSet::first);
+        first.is_some_and(|&first| place.line() >= first)
     }
 
     fn is_broken_line(&self, place: &Place) -> bool {
-        self.broken_lines.get(&place.file).is_some_and(|lines| lines.contains(&place.line))
+        self.broken_lines.get(place.file()).is_some_and(|lines| lines.contains(&place.line()))
     }
 
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
@@ -108,24 +108,24 @@ pub(super) struct Node<'a> {
     pub key: &'a str,
     pub value: &'a DeValue<'a>,
     is_item: bool,
-    source: &'a Arc<Source>,
+    text: &'a Text<'a>,
     span: Range<usize>,
 }
 
 impl<'a> Node<'a> {
-    fn new(source: &'a Arc<Source>, key: &'a str, value: &'a Spanned<DeValue<'a>>) -> Node<'a> {
-        Node { key, value: value.get_ref(), is_item: false, source, span: value.span() }
+    fn new(text: &'a Text<'a>, key: &'a str, value: &'a Spanned<DeValue<'a>>) -> Node<'a> {
+        Node { key, value: value.get_ref(), is_item: false, text, span: value.span() }
     }
 
     pub fn place(&self) -> Place {
-        self.source.place(self.span.clone())
+        self.text.place(self.span.clone())
     }
 
     /// The values of a list.
     pub fn items(&self) -> Option<impl Iterator<Item = Node<'a>> + use<'a>> {
-        let (source, key) = (self.source, self.key);
+        let (text, key) = (self.text, self.key);
         let values = self.value.as_array()?;
-        Some(values.iter().map(move |value| Node { is_item: true, ..Node::new(source, key, value) }))
+        Some(values.iter().map(move |value| Node { is_item: true, ..Node::new(text, key, value) }))
     }
 
     pub fn wrong(&self, wrong: Wrong, faults: &mut Faults) {
@@ -281,7 +281,7 @@ pub(super) fn read_table<T>(
         node.wrong_type("a table", format!("write it like this: {example}"), faults);
         return None;
     };
-    let mut table = Table::new(title, entries, node.source, node.place());
+    let mut table = Table::new(title, entries, node.text, node.place());
     let value = read(&mut table, faults);
     table.finish(faults);
     Some(value)
@@ -293,18 +293,13 @@ pub(super) struct Table<'a> {
     /// As messages call it: `[server]`.
     title: &'static str,
     entries: &'a DeTable<'a>,
-    source: &'a Arc<Source>,
+    text: &'a Text<'a>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Table<'a> {
-    pub fn new(
-        title: &'static str,
-        entries: &'a DeTable<'a>,
-        source: &'a Arc<Source>,
-        place: Place,
-    ) -> Table<'a> {
-        Table { place, title, entries, source, known: Vec::with_capacity(10) }
+    pub fn new(title: &'static str, entries: &'a DeTable<'a>, text: &'a Text<'a>, place: Place) -> Table<'a> {
+        Table { place, title, entries, text, known: Vec::with_capacity(10) }
     }
 
     pub fn has(&self, key: &str) -> bool {
@@ -319,7 +314,7 @@ impl<'a> Table<'a> {
 
     /// Where the key itself stands.
     pub fn key_place(&self, key: &str) -> Option<Place> {
-        self.entries.get_key_value(key).map(|(written, _)| self.source.place(written.span()))
+        self.entries.get_key_value(key).map(|(written, _)| self.text.place(written.span()))
     }
 
     /// None if the key is absent, or its value wrong (which is recorded).
@@ -331,7 +326,7 @@ impl<'a> Table<'a> {
     ) -> Option<T> {
         self.known.push(key);
         let value = self.entries.get(key)?;
-        read(Node::new(self.source, key, value), faults)
+        read(Node::new(self.text, key, value), faults)
     }
 
     /// As `optional`, but absence is a fault.
@@ -353,7 +348,7 @@ impl<'a> Table<'a> {
     pub fn finish(self, faults: &mut Faults) {
         for key in self.entries.keys() {
             if !self.known.contains(&key.get_ref().as_ref()) {
-                self.unknown(key.get_ref(), &self.source.place(key.span()), faults);
+                self.unknown(key.get_ref(), &self.text.place(key.span()), faults);
             }
         }
     }
@@ -368,65 +363,4 @@ impl<'a> Table<'a> {
         };
         faults.error("unknown-key", place, format!("unknown key `{key}` in {}", self.title), help);
     }
-}
-
-/// The tree of a file, and its syntax errors recorded. The tree holds what could be read.
-///
-/// At a key without `=` toml gives the rest of the file up; such lines are taken out of a copy, for which
-/// there is room in `repaired`, so that the faults behind them show too.
-pub(super) fn parse<'a>(
-    source: &'a Arc<Source>,
-    repaired: &'a OnceCell<String>,
-    faults: &mut Faults,
-) -> DeTable<'a> {
-    let (tree, errors) = DeTable::parse_recoverable(source.text());
-    record(source, &errors, faults);
-    let stops: Vec<usize> =
-        errors.iter().filter(|error| error.message().starts_with(KEY_ALONE)).filter_map(start).collect();
-    if stops.is_empty() {
-        return tree.into_inner();
-    }
-    let text = repaired.get_or_init(|| without_lines(source.text(), &stops));
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    record(source, &errors, faults);
-    tree.into_inner()
-}
-
-fn record(source: &Arc<Source>, errors: &[toml::de::Error], faults: &mut Faults) {
-    for error in errors {
-        let (message, help) = explain(error.message());
-        faults.syntax_error(&source.place(error.span().unwrap_or_default()), &message, &help);
-    }
-}
-
-fn start(error: &toml::de::Error) -> Option<usize> {
-    error.span().map(|span| span.start)
-}
-
-/// The text with the lines of these offsets as spaces, so that all else keeps its place.
-fn without_lines(text: &str, offsets: &[usize]) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    for &offset in offsets {
-        let offset = offset.min(bytes.len());
-        let line_start = bytes[..offset].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let line = bytes[line_start..].iter_mut().take_while(|byte| **byte != b'\n');
-        line.for_each(|byte| *byte = b' ');
-    }
-    String::from_utf8(bytes).expect("whole lines were replaced, so no character was cut")
-}
-
-const KEY_ALONE: &str = "key with no value";
-const MISSING_COMMA: &str = "missing comma between array elements";
-
-/// The parser's "what, expected this" as what is wrong and what to do.
-fn explain(message: &str) -> (String, String) {
-    let (what, expected) = match message.split_once(", expected ") {
-        Some((what, _)) if what == MISSING_COMMA => {
-            (what, "write `,` between two items, or `]` where the list ends".to_owned())
-        }
-        Some((what, expected)) => (what, format!("expected {expected} here")),
-        None if message == "duplicate key" => (message, "keep one of the two".to_owned()),
-        None => (message, "correct the line; https://toml.io shows how TOML is written".to_owned()),
-    };
-    (format!("not TOML: {what}"), expected)
 }

@@ -1,21 +1,24 @@
 //! Every table and key there is, each once, with its bounds. Reads what is written over the defaults; what
 //! needs more than one value to judge is left to `check`.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
 use toml::de::DeTable;
 
 use super::files::{self, ConfigFile};
 use super::reader::{
-    At, Faults, Node, Table, at, flag, integer, list, one_of, parse, read_table, some, string, table, whole,
+    At, Faults, Node, Table, at, flag, integer, list, one_of, read_table, some, string, table, whole,
 };
 use super::source::{Place, Source};
+use super::text::{Apart, Text, parse_group};
 use super::value::{
     domain, duration, endpoint_name, label, listen_address, metrics_address, network, size, target_address,
     ttl,
@@ -52,7 +55,7 @@ pub(super) struct Written {
     pub system: Option<At<String>>,
     pub zones: Vec<WrittenZone>,
     pub endpoints: Vec<WrittenEndpoint>,
-    pub rules: Vec<WrittenRule>,
+    pub rules: WrittenRules,
     set: Places,
 }
 
@@ -80,16 +83,37 @@ pub(super) struct WrittenEndpoint {
     pub client_subnet: bool,
 }
 
+impl WrittenEndpoint {
+    /// Where its name stands, or the table if it has none.
+    pub fn named_at(&self) -> &Place {
+        self.name.as_ref().map_or(&self.place, |name| &name.place)
+    }
+}
+
+/// All rules, with what they list side by side: lists of their own would take more room than what is in them.
+#[derive(Default)]
+pub(super) struct WrittenRules {
+    pub rules: Vec<WrittenRule>,
+    /// Those of the first rule, then those of the next.
+    pub domains: Vec<At<Name>>,
+    pub networks: Vec<At<IpNet>>,
+    /// The names of endpoints that rules have, each once.
+    endpoints: Known,
+}
+
+type Known = HashSet<Rc<str>, RandomState>;
+
 pub(super) struct WrittenRule {
     pub place: Place,
-    pub domains: Vec<At<Name>>,
-    pub reverse: Vec<At<IpNet>>,
+    /// How many of the domains and networks are this rule's.
+    pub domains: usize,
+    pub networks: usize,
     /// Some domain or network was written, right or wrong.
     pub names_domains: bool,
     /// None if a wrong word was written.
     pub action: Option<Action>,
     pub has_endpoint_key: bool,
-    pub endpoint: Option<At<String>>,
+    pub endpoint: Option<At<Rc<str>>>,
     pub follow_cname: bool,
 }
 
@@ -100,32 +124,95 @@ pub(super) enum Action {
 }
 
 pub(super) fn read(files: &[ConfigFile], faults: &mut Faults) -> Written {
-    let mut written = Written {
-        config: Config {
-            files: files.iter().map(|file| file.source.path().to_path_buf()).collect(),
-            hash: files::hash(files.iter().map(|file| file.source.text())),
-            ..defaults::defaults()
-        },
-        listen: Vec::new(),
-        system: None,
-        zones: Vec::new(),
-        endpoints: Vec::new(),
-        rules: Vec::new(),
-        set: Places::new(),
-    };
+    let mut found = faults.clone();
+    match read_apart(files, &mut found) {
+        Some(written) => {
+            *faults = found;
+            written
+        }
+        None => read_whole(files, faults),
+    }
+}
+
+/// Reads files without syntax errors, their rules a few at a time; none if one of them can't be read so. What
+/// it gives is what `read_whole` gives, and a test holds them together.
+fn read_apart(files: &[ConfigFile], faults: &mut Faults) -> Option<Written> {
+    let files_apart: Vec<Apart<'_>> = files.iter().map(|file| Apart::of(&file.source)).collect();
+    let mut written = Written::over_defaults(files);
+    read_rest(files, &files_apart, &mut written, faults)?;
+    for apart in &files_apart {
+        for group in apart.groups() {
+            let tree = parse_group(&group)?;
+            rules(&mut top(&group, &tree), &mut written.rules, faults);
+        }
+    }
+    Some(written)
+}
+
+fn read_rest(
+    files: &[ConfigFile],
+    files_apart: &[Apart<'_>],
+    written: &mut Written,
+    faults: &mut Faults,
+) -> Option<()> {
+    for (file, apart) in files.iter().zip(files_apart) {
+        let tree = apart.parse_rest()?;
+        document(&apart.rest, file.is_main, &tree, written, faults);
+    }
+    Some(())
+}
+
+/// What the files say without their rules, if rules can be told apart: for who wants a single value.
+pub(super) fn read_without_rules(files: &[ConfigFile]) -> Option<Written> {
+    let files_apart: Vec<Apart<'_>> = files.iter().map(|file| Apart::of(&file.source)).collect();
+    let mut written = Written::over_defaults(files);
+    read_rest(files, &files_apart, &mut written, &mut Faults::default())?;
+    Some(written)
+}
+
+pub(super) fn read_whole(files: &[ConfigFile], faults: &mut Faults) -> Written {
+    let mut written = Written::over_defaults(files);
+    let texts: Vec<Text<'_>> = files.iter().map(|file| Text::whole(&file.source)).collect();
     // All trees first: a syntax error in one file keeps the others from complaining of what it may hold.
-    let trees: Vec<DeTable<'_>> =
-        files.iter().map(|file| parse(&file.source, &file.repaired, faults)).collect();
-    for (file, tree) in files.iter().zip(&trees) {
-        document(file, tree, &mut written, faults);
+    let trees: Vec<DeTable<'_>> = texts.iter().map(|text| text.parse(faults)).collect();
+    for ((file, text), tree) in files.iter().zip(&texts).zip(&trees) {
+        document(text, file.is_main, tree, &mut written, faults);
     }
     written
 }
 
-fn document<'a>(file: &'a ConfigFile, tree: &'a DeTable<'a>, written: &mut Written, faults: &mut Faults) {
-    let source = &file.source;
-    let mut top = Table::new("the file", tree, source, source.place(0..0));
-    version(&mut top, file.is_main, faults);
+impl Written {
+    fn over_defaults(files: &[ConfigFile]) -> Written {
+        Written {
+            config: Config {
+                files: files.iter().map(|file| file.source.path().to_path_buf()).collect(),
+                hash: files::hash(files.iter().map(|file| file.source.text())),
+                ..defaults::defaults()
+            },
+            listen: Vec::new(),
+            system: None,
+            zones: Vec::new(),
+            endpoints: Vec::new(),
+            rules: WrittenRules::default(),
+            set: Places::new(),
+        }
+    }
+}
+
+fn top<'a>(text: &'a Text<'a>, tree: &'a DeTable<'a>) -> Table<'a> {
+    Table::new("the file", tree, text, text.source().place(0..0))
+}
+
+fn document<'a>(
+    text: &'a Text<'a>,
+    is_main: bool,
+    tree: &'a DeTable<'a>,
+    written: &mut Written,
+    faults: &mut Faults,
+) {
+    let source = text.source();
+    let mut top = top(text, tree);
+    version(&mut top, is_main, faults);
 
     let Written { config, set, listen, system, zones, endpoints, rules } = written;
     once(&mut top, "server", "[server]", set, faults, |t| server(t, &mut config.server, listen, system));
@@ -133,10 +220,17 @@ fn document<'a>(file: &'a ConfigFile, tree: &'a DeTable<'a>, written: &mut Writt
     once(&mut top, "control", "[control]", set, faults, |t| control(t, &mut config.control, source));
     once(&mut top, "metrics", "[metrics]", set, faults, |t| metrics(t, &mut config.metrics));
     once(&mut top, "log", "[log]", set, faults, |t| log(t, &mut config.log));
-    zones.extend(many(&mut top, "zone", "[[zone]]", |table, faults| zone(table, source, faults), faults));
-    endpoints.extend(many(&mut top, "endpoint", "[[endpoint]]", endpoint, faults));
-    rules.extend(many(&mut top, "rule", "[[rule]]", rule, faults));
+    let mut push = |table: &mut Table<'_>, faults: &mut Faults| zones.push(zone(table, source, faults));
+    many(&mut top, "zone", "[[zone]]", &mut push, faults);
+    let mut push = |table: &mut Table<'_>, faults: &mut Faults| endpoints.push(endpoint(table, faults));
+    many(&mut top, "endpoint", "[[endpoint]]", &mut push, faults);
+    self::rules(&mut top, rules, faults);
     top.finish(faults);
+}
+
+fn rules(top: &mut Table<'_>, rules: &mut WrittenRules, faults: &mut Faults) {
+    let mut push = |table: &mut Table<'_>, faults: &mut Faults| rule(table, rules, faults);
+    many(top, "rule", "[[rule]]", &mut push, faults);
 }
 
 /// Reads a table that stands once over all files, though its keys may be spread over several.
@@ -161,22 +255,24 @@ fn once(
 }
 
 /// Reads all tables of one kind.
-fn many<T>(
+fn many(
     top: &mut Table<'_>,
     name: &'static str,
     title: &'static str,
-    read: impl Fn(&mut Table<'_>, &mut Faults) -> T,
+    read: &mut dyn FnMut(&mut Table<'_>, &mut Faults),
     faults: &mut Faults,
-) -> Vec<T> {
-    let each = table(title, title, read);
-    let all = |node: Node<'_>, faults: &mut Faults| match node.items() {
-        Some(items) => Some(items.filter_map(|item| each(item, faults)).collect()),
-        None => {
+) {
+    let all = |node: Node<'_>, faults: &mut Faults| {
+        let Some(items) = node.items() else {
             node.wrong_type("a list of tables", format!("write {title}, with double brackets"), faults);
-            None
+            return None;
+        };
+        for item in items {
+            read_table(item, title, title, &mut *read, faults);
         }
+        Some(())
     };
-    top.optional(name, all, faults).unwrap_or_default()
+    top.optional(name, all, faults);
 }
 
 /// A table whose keys are set once over all files.
@@ -340,26 +436,43 @@ fn sound<T>(item: At<Option<T>>) -> Option<At<T>> {
     item.value.map(|value| At { value, place })
 }
 
-fn rule(table: &mut Table<'_>, faults: &mut Faults) -> WrittenRule {
+fn rule(table: &mut Table<'_>, rules: &mut WrittenRules, faults: &mut Faults) {
     let one = || at(string("\"corp.example\"", domain));
-    let mut domains: Vec<At<Name>> = table.optional("domain", one(), faults).into_iter().collect();
-    domains.extend(table.optional("domains", list(one()), faults).into_iter().flatten());
+    let domain = table.optional("domain", one(), faults);
+    let domains = table.optional("domains", list(one()), faults).unwrap_or_default();
     let reverse = table.optional("reverse", list(at(string("\"10.0.0.0/16\"", network))), faults);
+    let networks = reverse.unwrap_or_default();
     let actions = one_of([("FORWARD", Action::Forward), ("SYSTEM", Action::System)]);
+    let action = match table.has("type") {
+        true => table.optional("type", actions, faults),
+        false => table.optional("type", actions, faults).or(Some(Action::Forward)),
+    };
     let endpoint = at(string("\"aws-inbound\"", |text| Ok(text.to_owned())));
-    WrittenRule {
+    let endpoint = table.optional("endpoint", endpoint, faults);
+    rules.rules.push(WrittenRule {
         place: table.place.clone(),
-        domains,
-        reverse: reverse.unwrap_or_default(),
+        domains: usize::from(domain.is_some()) + domains.len(),
+        networks: networks.len(),
         names_domains: ["domain", "domains", "reverse"].iter().any(|key| table.holds_something(key)),
-        action: match table.has("type") {
-            true => table.optional("type", actions, faults),
-            false => table.optional("type", actions, faults).or(Some(Action::Forward)),
-        },
+        action,
         has_endpoint_key: table.has("endpoint"),
-        endpoint: table.optional("endpoint", endpoint, faults),
+        endpoint: endpoint
+            .map(|At { value, place }| At { value: shared(&mut rules.endpoints, &value), place }),
         follow_cname: table.optional("follow_cname", flag, faults).unwrap_or(defaults::FOLLOW_CNAME),
+    });
+    rules.domains.extend(domain);
+    rules.domains.extend(domains);
+    rules.networks.extend(networks);
+}
+
+/// The one copy of a text that many values share.
+fn shared(known: &mut Known, text: &str) -> Rc<str> {
+    if let Some(known) = known.get(text) {
+        return Rc::clone(known);
     }
+    let new: Rc<str> = text.into();
+    known.insert(Rc::clone(&new));
+    new
 }
 
 /// A path as written in this file: relative ones start from its folder.

@@ -1,31 +1,31 @@
-//! A file's text and the places in it: where a value was written, found again in O(log n). Reads no file.
+//! A file's text and the places in it. While reading, a place is two offsets, and becomes line and column
+//! when somebody asks; what is kept afterwards are line and column without the text. Reads no file.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-
-/// One file's text, with what is needed to turn byte offsets into lines and columns.
+/// One file's text, with what is needed to turn byte offsets into lines and columns. Offsets have 32 bits:
+/// a configuration file may have 64 MiB.
 #[derive(Debug)]
 pub struct Source {
     path: Arc<Path>,
     text: String,
     /// Byte offset of each line's first byte.
-    line_starts: Vec<usize>,
+    line_starts: Vec<u32>,
     /// Offsets of UTF-8 continuation bytes: columns count characters, and a list of 100,000 domains may stand
     /// on one line, so that counting from the line's start would be quadratic. Empty for ASCII.
-    continuations: Vec<usize>,
+    continuations: Vec<u32>,
 }
 
 impl Source {
     pub fn new(path: impl Into<Arc<Path>>, text: String) -> Arc<Source> {
-        let line_starts = std::iter::once(0).chain(offsets(&text, |byte| byte == b'\n').map(|at| at + 1));
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at as u32 + 1));
         let line_starts = line_starts.collect();
         let continuations = match text.is_ascii() {
             true => Vec::new(),
-            false => offsets(&text, |byte| byte & 0xc0 == 0x80).collect(),
+            false => continuations(&text),
         };
         Arc::new(Source { path: path.into(), text, line_starts, continuations })
     }
@@ -38,71 +38,94 @@ impl Source {
         &self.text
     }
 
-    /// The place of a span of bytes, cut at the end of its first line. Offsets behind the end mean the end.
+    /// The place of a span of bytes. Offsets behind the end mean the end.
     pub fn place(self: &Arc<Self>, span: Range<usize>) -> Place {
         let start = span.start.min(self.text.len());
-        let line = self.line_starts.partition_point(|&line_start| line_start <= start);
-        let line_start = self.line_starts[line - 1];
-        let line_end = line_start + self.line(line).len();
-        let end = span.end.clamp(start, line_end.max(start));
-        Place {
-            file: self.path.clone(),
-            line,
-            column: self.characters(line_start..start) + 1,
-            length: self.characters(start..end).max(1),
-            source: Some(self.clone()),
-        }
+        let end = span.end.clamp(start, self.text.len());
+        Place { source: Arc::clone(self), start: start as u32, end: end as u32 }
+    }
+
+    /// The number of the line, from 1, that an offset lies on; a line's end belongs to it.
+    fn line_at(&self, offset: u32) -> usize {
+        self.line_starts.partition_point(|&line_start| line_start <= offset)
     }
 
     /// A line by its number, from 1, without its end.
-    pub fn line(&self, number: usize) -> &str {
+    fn line(&self, number: usize) -> &str {
         let Some(&start) = number.checked_sub(1).and_then(|index| self.line_starts.get(index)) else {
             return "";
         };
-        let end = self.line_starts.get(number).map_or(self.text.len(), |&next| next - 1);
-        self.text[start..end].trim_end_matches('\r')
+        let end = self.line_starts.get(number).map_or(self.text.len(), |&next| next as usize - 1);
+        self.text[start as usize..end].trim_end_matches('\r')
     }
 
-    fn characters(&self, bytes: Range<usize>) -> usize {
+    fn characters(&self, bytes: Range<u32>) -> usize {
         let before = |offset| self.continuations.partition_point(|&at| at < offset);
         bytes.len() - (before(bytes.end) - before(bytes.start))
     }
 }
 
-fn offsets(text: &str, wanted: impl Fn(u8) -> bool) -> impl Iterator<Item = usize> {
-    text.bytes().enumerate().filter(move |&(_, byte)| wanted(byte)).map(|(at, _)| at)
+fn continuations(text: &str) -> Vec<u32> {
+    let bytes = text.bytes().enumerate();
+    bytes.filter(|&(_, byte)| byte & 0xc0 == 0x80).map(|(at, _)| at as u32).collect()
 }
 
 /// Where something was written. Lines and columns count from 1, columns in characters; line 0 is the whole
-/// file. Cheap to clone: it shares the path and the text, and makes the line itself when asked.
+/// file. 16 bytes and cheap to clone, as each value that is read has one.
 #[derive(Clone)]
 pub struct Place {
-    pub file: Arc<Path>,
-    pub line: usize,
-    pub column: usize,
-    /// Characters from `column` on that are meant; at least 1.
-    pub length: usize,
-    source: Option<Arc<Source>>,
+    source: Arc<Source>,
+    start: u32,
+    end: u32,
 }
 
 impl Place {
+    /// Behind all offsets that a file may have.
+    const WHOLE_FILE: u32 = u32::MAX;
+
     /// A file as a whole, or something that no file holds.
     pub fn whole_file(file: impl Into<Arc<Path>>) -> Place {
-        Place { file: file.into(), line: 0, column: 0, length: 1, source: None }
+        let source = Source::new(file, String::new());
+        Place { source, start: Place::WHOLE_FILE, end: Place::WHOLE_FILE }
+    }
+
+    pub fn file(&self) -> &Arc<Path> {
+        &self.source.path
+    }
+
+    pub fn line(&self) -> usize {
+        if self.start == Place::WHOLE_FILE { 0 } else { self.source.line_at(self.start) }
+    }
+
+    pub fn column(&self) -> usize {
+        match self.line() {
+            0 => 0,
+            line => self.source.characters(self.source.line_starts[line - 1]..self.start) + 1,
+        }
+    }
+
+    /// Characters from `column` on that are meant, up to the end of the line; at least 1.
+    pub fn length(&self) -> usize {
+        let Some(index) = self.line().checked_sub(1) else { return 1 };
+        let line_end = self.source.line_starts[index] + self.source_line().len() as u32;
+        let end = self.end.clamp(self.start, line_end.max(self.start));
+        self.source.characters(self.start..end).max(1)
     }
 
     /// The line itself, as long as it may be.
     pub fn source_line(&self) -> &str {
-        self.source.as_deref().map_or("", |source| source.line(self.line))
+        self.source.line(self.line())
+    }
+
+    /// What is kept when the text is gone.
+    pub fn location(&self) -> Location {
+        Location { file: Arc::clone(self.file()), line: self.line() as u32, column: self.column() as u32 }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}", self.file.display()),
-            line => write!(f, "{}:{line}:{}", self.file.display(), self.column),
-        }
+        fmt::Display::fmt(&self.location(), f)
     }
 }
 
@@ -114,22 +137,33 @@ impl fmt::Debug for Place {
 
 impl PartialEq for Place {
     fn eq(&self, other: &Place) -> bool {
-        let key = |place: &Place| (place.line, place.column, place.length);
-        key(self) == key(other) && self.file == other.file
+        (self.start, self.end) == (other.start, other.end) && self.file() == other.file()
     }
 }
 
 impl Eq for Place {}
 
-impl Serialize for Place {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Place", 5)?;
-        fields.serialize_field("file", &self.file.to_string_lossy())?;
-        fields.serialize_field("line", &self.line)?;
-        fields.serialize_field("column", &self.column)?;
-        fields.serialize_field("length", &self.length)?;
-        fields.serialize_field("source_line", self.source_line())?;
-        fields.end()
+/// Where something was written, without the text: a configuration with 100,000 rules has one for each.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Location {
+    pub file: Arc<Path>,
+    /// From 1; 0 for the file as a whole.
+    pub line: u32,
+    pub column: u32,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}", self.file.display()),
+            line => write!(f, "{}:{line}:{}", self.file.display(), self.column),
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -139,7 +173,7 @@ mod tests {
 
     fn at(text: &str, span: Range<usize>) -> (usize, usize, usize, String) {
         let place = Source::new(Path::new("f"), text.to_owned()).place(span);
-        (place.line, place.column, place.length, place.source_line().to_owned())
+        (place.line(), place.column(), place.length(), place.source_line().to_owned())
     }
 
     #[test]
@@ -156,5 +190,12 @@ mod tests {
         assert_eq!(at("", 0..0), (1, 1, 1, String::new()));
         // The offset of a line's end belongs to that line.
         assert_eq!(at("abc\r\nd", 4..5), (1, 5, 1, "abc".to_owned()));
+    }
+
+    #[test]
+    fn a_whole_file_has_no_line() {
+        let place = Place::whole_file(Path::new("f"));
+        assert_eq!((place.line(), place.column(), place.length(), place.source_line()), (0, 0, 1, ""));
+        assert_eq!((place.to_string(), place.location().to_string()), ("f".to_owned(), "f".to_owned()));
     }
 }

@@ -1,28 +1,34 @@
 //! What is legal but surprising, in a configuration without errors. Refuses nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::Config;
+use foldhash::fast::RandomState;
+
 use super::reader::{At, Faults};
 use super::schema::Written;
 use super::source::Place;
-use super::system;
+use super::{Config, Location, system};
 use crate::wire::name::{Name, suffixes};
 
-pub(super) fn warn(written: &Written, config: &Config, used: &[bool], faults: &mut Faults) {
-    shadowed_rules(config, faults);
+/// `places` are those of the configuration's rules.
+pub(super) fn warn(written: &Written, config: &Config, places: &[Place], used: &[bool], faults: &mut Faults) {
+    shadowed_rules(config, places, faults);
     own_targets(written, config, faults);
-    endpoints(config, used, faults);
-    private_ranges(config, faults);
+    endpoints(written, config, used, faults);
+    private_ranges(config, places, faults);
 }
 
-fn shadowed_rules(config: &Config, faults: &mut Faults) {
-    let zones: HashMap<&Name, &Place> = config.zones.iter().map(|zone| (&zone.name, &zone.place)).collect();
-    for rule in &config.rules {
+fn shadowed_rules(config: &Config, places: &[Place], faults: &mut Faults) {
+    if config.zones.is_empty() {
+        return;
+    }
+    let zones: HashMap<&Name, &Location, RandomState> =
+        config.zones.iter().map(|zone| (&zone.name, &zone.place)).collect();
+    for (rule, place) in config.rules.iter().zip(places) {
         if let Some(zone) = zones.get(&rule.domain) {
             let message = format!("this rule is never asked: zone `{}` at {zone} answers", rule.domain);
             let help = "remove the rule, or the zone if its answers should come from elsewhere";
-            faults.warning("shadowed-rule", &rule.place, message, help);
+            faults.warning("shadowed-rule", place, message, help);
         }
     }
 }
@@ -38,18 +44,19 @@ fn own_targets(written: &Written, config: &Config, faults: &mut Faults) {
     }
 }
 
-fn endpoints(config: &Config, used: &[bool], faults: &mut Faults) {
-    // The endpoint made of the system's nameservers comes after those written, and so has no `used`.
-    for (endpoint, used) in config.endpoints.iter().zip(used) {
+fn endpoints(written: &Written, config: &Config, used: &[bool], faults: &mut Faults) {
+    // The endpoint made of the system's nameservers comes after those written.
+    for ((endpoint, written), used) in config.endpoints.iter().zip(&written.endpoints).zip(used) {
+        let place = written.named_at();
         if endpoint.targets.len() == 1 {
             let message = format!("endpoint `{}` has a single target", endpoint.name);
             let help = "add a second one, best in another Availability Zone: without it, an outage of the \
                         target is an outage of its domains";
-            faults.warning("single-target", &endpoint.place, message, help);
+            faults.warning("single-target", place, message, help);
         }
         if !used {
             let message = format!("nothing uses endpoint `{}`", endpoint.name);
-            faults.warning("unused-endpoint", &endpoint.place, message, "name it in a rule, or remove it");
+            faults.warning("unused-endpoint", place, message, "name it in a rule, or remove it");
         }
     }
 }
@@ -57,11 +64,12 @@ fn endpoints(config: &Config, used: &[bool], faults: &mut Faults) {
 /// With all names forwarded, the reverse names of private networks would be too. They must not reach the
 /// public servers (RFC 6303 section 3: "caching recursive nameservers (should) by default serve" them
 /// empty), which surprises who has such names at the other end.
-fn private_ranges(config: &Config, faults: &mut Faults) {
-    let Some(all) = config.rules.iter().find(|rule| rule.domain.is_root()) else { return };
+fn private_ranges(config: &Config, places: &[Place], faults: &mut Faults) {
+    let Some(all) = config.rules.iter().position(|rule| rule.domain.is_root()) else { return };
     let names =
         config.rules.iter().map(|rule| &rule.domain).chain(config.zones.iter().map(|zone| &zone.name));
-    let answered: Vec<&Name> = names.filter(|name| name.as_wire().ends_with(b"\x04arpa\0")).collect();
+    let answered: Answered<'_> =
+        names.map(Name::as_wire).filter(|name| name.ends_with(b"\x04arpa\0")).collect();
     let open: Vec<u8> =
         (16..32).filter(|octet| !covered(&format!("{octet}.172.in-addr.arpa"), &answered)).collect();
 
@@ -76,14 +84,17 @@ fn private_ranges(config: &Config, faults: &mut Faults) {
         let message = "reverse names of private networks are not forwarded with `.`, but answered here with NXDOMAIN \
                        (RFC 6303)";
         let help = format!("add rules with `reverse` where another server knows them: {}", ranges.join(", "));
-        faults.warning("private-reverse", &all.place, message, help);
+        faults.warning("private-reverse", &places[all], message, help);
     }
 }
 
+/// Names of rules and zones below `arpa`.
+type Answered<'a> = HashSet<&'a [u8], RandomState>;
+
 /// Is there a rule or zone at the name or above it, other than for all names?
-fn covered(name: &str, answered: &[&Name]) -> bool {
+fn covered(name: &str, answered: &Answered<'_>) -> bool {
     let name = Name::parse(name).expect("three short labels are a name");
-    suffixes(name.as_wire()).any(|suffix| answered.iter().any(|known| known.as_wire() == suffix))
+    suffixes(name.as_wire()).any(|suffix| answered.contains(suffix))
 }
 
 /// Neighbouring numbers as first and last.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::wire::name::Name;
+
 /// Upper bounds of the latency buckets, in seconds. Half a millisecond is a neighbour on the same site, two
 /// seconds the promise to clients; what took longer falls into the bucket without a bound.
 pub const LATENCY_BOUNDS: [f64; 12] =
@@ -45,26 +47,43 @@ impl Exchanges {
     }
 }
 
-/// Rule's domain, endpoint, target.
-pub type Series = (String, String, SocketAddr);
+/// Whose numbers they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Series {
+    /// The rule's domain.
+    pub rule: Name,
+    pub endpoint: String,
+    pub target: SocketAddr,
+}
 
-/// All series since the process began; a reload finds its own again.
+/// All series of rules that are or were just now; a reload finds its own again. A worker waits for the lock
+/// when a rule misses for the first time, so nobody holds it for long: 100,000 rules may have 200,000 series.
 #[derive(Default)]
-pub struct Registry(Mutex<HashMap<Series, Arc<Exchanges>>>);
+pub struct Registry(Mutex<Exchanged>);
+
+type Exchanged = HashMap<Arc<Series>, Arc<Exchanges>>;
 
 impl Registry {
     pub fn series(&self, series: Series) -> Arc<Exchanges> {
-        Arc::clone(self.lock().entry(series).or_default())
+        Arc::clone(self.lock().entry(Arc::new(series)).or_default())
     }
 
-    pub fn all(&self) -> Vec<(Series, Arc<Exchanges>)> {
+    pub fn all(&self) -> Vec<(Arc<Series>, Arc<Exchanges>)> {
         let mut all: Vec<_> =
-            self.lock().iter().map(|(series, counts)| (series.clone(), Arc::clone(counts))).collect();
+            self.lock().iter().map(|(series, counts)| (Arc::clone(series), Arc::clone(counts))).collect();
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
         all
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Series, Arc<Exchanges>>> {
+    /// Forgets series that nobody adds to any more, so that reloads don't pile them up.
+    pub fn retain(&self, wanted: impl Fn(&Series) -> bool) {
+        let known: Vec<Arc<Series>> = self.lock().keys().map(Arc::clone).collect();
+        for series in known.iter().filter(|series| !wanted(series)) {
+            self.lock().remove(series);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Exchanged> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,8 @@ pub mod access;
 pub mod builtin;
 pub mod suffix;
 
+use std::num::NonZeroU32;
+
 use crate::wire::name::Name;
 use crate::wire::query::is_internet;
 use crate::wire::rdata::rtype;
@@ -59,9 +61,23 @@ pub struct Decision {
 /// One domain's place in the policy; each may be absent.
 #[derive(Clone, Copy, Default)]
 struct Node {
-    zone: Option<Index>,
-    rule: Option<Index>,
-    builtin: Option<Index>,
+    zone: Kept,
+    rule: Kept,
+    builtin: Kept,
+}
+
+/// An index or none in 4 octets, half of what an `Option` takes: nodes lie denser in the processor's caches.
+#[derive(Clone, Copy, Default)]
+struct Kept(Option<NonZeroU32>);
+
+impl Kept {
+    fn new(index: Index) -> Kept {
+        Kept(NonZeroU32::new(index + 1))
+    }
+
+    fn get(self) -> Option<Index> {
+        self.0.map(|number| number.get() - 1)
+    }
 }
 
 /// Rules, zones and built-in names by domain.
@@ -86,17 +102,18 @@ impl Policy {
         rules: impl IntoIterator<Item = (&'a Name, RuleAction)>,
         builtins: impl IntoIterator<Item = &'a Name>,
     ) -> Policy {
-        let mut nodes = SuffixMap::new();
+        let rules = rules.into_iter();
+        let mut nodes = SuffixMap::with_capacity(rules.size_hint().0);
         for (index, domain) in (0..).zip(zones) {
-            nodes.entry(domain, Node::default).zone = Some(index);
+            nodes.entry(domain, Node::default).zone = Kept::new(index);
         }
-        let mut actions = Vec::new();
+        let mut actions = Vec::with_capacity(rules.size_hint().0);
         for (index, (domain, action)) in (0..).zip(rules) {
-            nodes.entry(domain, Node::default).rule = Some(index);
+            nodes.entry(domain, Node::default).rule = Kept::new(index);
             actions.push(action);
         }
         for (index, domain) in (0..).zip(builtins) {
-            nodes.entry(domain, Node::default).builtin = Some(index);
+            nodes.entry(domain, Node::default).builtin = Kept::new(index);
         }
         Policy { nodes, actions }
     }
@@ -112,7 +129,7 @@ impl Policy {
         let mut ds_cut = None;
         let mut found = None;
         self.nodes.walk(qname, |domain, node| {
-            if let (Some(zone), true) = (node.zone, local) {
+            if let (Some(zone), true) = (node.zone.get(), local) {
                 if qtype == rtype::DS && domain.len() == qname.len() && domain.len() > 1 && ds_cut.is_none() {
                     ds_cut = Some(zone);
                     return Walk::On;
@@ -120,13 +137,13 @@ impl Policy {
                 found = Some(Decision { action: Action::Zone(zone), because: Because::LocalZone });
                 return Walk::Stop;
             }
-            if let Some(rule) = node.rule
+            if let Some(rule) = node.rule.get()
                 && !(domain.len() == 1 && builtin.is_some())
             {
                 found = Some(self.apply(rule, qname, local, builtin));
                 return Walk::Stop;
             }
-            if let (Some(index), None, true) = (node.builtin, builtin, local) {
+            if let (Some(index), None, true) = (node.builtin.get(), builtin, local) {
                 builtin = Some(index);
             }
             Walk::On
@@ -149,10 +166,20 @@ impl Policy {
     fn own_knowledge(&self, qname: &[u8]) -> Option<Action> {
         let mut own = None;
         self.nodes.walk(qname, |_, node| {
-            own = node.zone.map(Action::Zone).or(node.builtin.map(Action::Builtin));
+            own = node.zone.get().map(Action::Zone).or(node.builtin.get().map(Action::Builtin));
             if own.is_some() { Walk::Stop } else { Walk::On }
         });
         own
+    }
+
+    /// The rule of exactly this domain.
+    pub fn rule_at(&self, domain: &Name) -> Option<Index> {
+        self.nodes.get(domain.as_wire())?.rule.get()
+    }
+
+    /// The zone of exactly this domain.
+    pub fn zone_at(&self, domain: &Name) -> Option<Index> {
+        self.nodes.get(domain.as_wire())?.zone.get()
     }
 
     /// All that covers a name, longest first.
@@ -160,7 +187,8 @@ impl Policy {
         let mut all = Vec::new();
         self.nodes.walk(qname, |domain, node| {
             let domain = Name::from_wire(domain).expect("the table holds names only");
-            all.push(Candidate { domain, zone: node.zone, rule: node.rule, builtin: node.builtin });
+            let Node { zone, rule, builtin } = node;
+            all.push(Candidate { domain, zone: zone.get(), rule: rule.get(), builtin: builtin.get() });
             Walk::On
         });
         all

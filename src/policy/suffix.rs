@@ -25,7 +25,13 @@ struct Slot<V> {
 
 impl<V> SuffixMap<V> {
     pub fn new() -> SuffixMap<V> {
-        SuffixMap { hasher: RandomState::default(), table: HashTable::new(), names: Vec::new(), depths: 0 }
+        SuffixMap::with_capacity(0)
+    }
+
+    /// With room for so many domains.
+    pub fn with_capacity(domains: usize) -> SuffixMap<V> {
+        let table = HashTable::with_capacity(domains);
+        SuffixMap { hasher: RandomState::default(), table, names: Vec::new(), depths: 0 }
     }
 
     /// The value of exactly this domain, made by `default` if it is new.

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::builtins::builtins;
 use super::line::Full;
 use crate::config::{self, Config};
 use crate::control::report;
 use crate::policy::Action;
+use crate::wire::name::Name;
 
 /// How a question or its answer travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,17 +159,17 @@ pub fn sum<'a>(workers: &'a [Arc<WorkerCounts>], number: impl Fn(&'a WorkerCount
     workers.iter().map(|worker| number(worker).load(Relaxed)).sum()
 }
 
-type Label = (report::Action, String);
+/// Of a rule, zone or built-in name; without a name when nothing matched.
+type Label = (report::Action, Option<Name>);
 type Totals = HashMap<Label, u64>;
 
 /// Decisions by rule, zone and built-in name of one snapshot: a row of numbers for each worker. When the last
 /// worker has let go of the snapshot, they go into the history, so that a reload loses no count.
 pub struct Decisions {
+    /// Rules, then zones, then built-in names, then what nothing covers.
     rows: Box<[Box<[AtomicU64]>]>,
-    labels: Box<[Label]>,
-    zones_at: usize,
-    builtins_at: usize,
-    refused_at: usize,
+    rules: Arc<[config::Rule]>,
+    zones: Box<[Name]>,
     history: Arc<Mutex<History>>,
 }
 
@@ -179,26 +181,14 @@ struct History {
 
 impl Decisions {
     pub fn new(config: &Config, before: Option<&Arc<Decisions>>) -> Arc<Decisions> {
-        let rule = |rule: &config::Rule| match rule.action {
-            config::RuleAction::Forward { .. } => (report::Action::Forward, rule.domain.to_string()),
-            config::RuleAction::System => (report::Action::System, rule.domain.to_string()),
-        };
-        let mut labels: Vec<Label> = config.rules.iter().map(rule).collect();
-        let zones_at = labels.len();
-        labels.extend(config.zones.iter().map(|zone| (report::Action::Zone, zone.name.to_string())));
-        let builtins_at = labels.len();
-        let builtins = super::builtins::builtins().iter();
-        labels.extend(builtins.map(|builtin| (report::Action::Builtin, builtin.zone.name().to_string())));
-        let refused_at = labels.len();
-        labels.push((report::Action::Refuse, String::new()));
-        let row = || (0..labels.len()).map(|_| AtomicU64::new(0)).collect();
+        let zones: Box<[Name]> = config.zones.iter().map(|zone| zone.name.clone()).collect();
+        let len = config.rules.len() + zones.len() + builtins().len() + 1;
+        let row = || (0..len).map(|_| AtomicU64::new(0)).collect();
         let history = before.map_or_else(Arc::default, |before| Arc::clone(&before.history));
         let decisions = Arc::new(Decisions {
             rows: (0..config.server.workers).map(|_| row()).collect(),
-            labels: labels.into_boxed_slice(),
-            zones_at,
-            builtins_at,
-            refused_at,
+            rules: Arc::clone(&config.rules),
+            zones,
             history,
         });
         decisions.lock().live.push(Arc::downgrade(&decisions));
@@ -206,15 +196,42 @@ impl Decisions {
     }
 
     pub fn count(&self, worker: usize, action: Action) {
-        let at = match action {
-            Action::Forward { rule } | Action::System { rule } => rule as usize,
-            Action::Zone(index) => self.zones_at + index as usize,
-            Action::Builtin(index) => self.builtins_at + index as usize,
-            Action::Refuse => self.refused_at,
-        };
+        let zones_at = self.rules.len();
+        let builtins_at = zones_at + self.zones.len();
         // The workers are those of the start; a snapshot with fewer rows counts the others with its first.
         let row = self.rows.get(worker).unwrap_or(&self.rows[0]);
+        let at = match action {
+            Action::Forward { rule } | Action::System { rule } => rule as usize,
+            Action::Zone(index) => zones_at + index as usize,
+            Action::Builtin(index) => builtins_at + index as usize,
+            Action::Refuse => row.len() - 1,
+        };
         bump(&row[at]);
+    }
+
+    /// What a row counts at an index.
+    fn label(&self, at: usize) -> Label {
+        if let Some(rule) = self.rules.get(at) {
+            let action = match rule.action {
+                config::RuleAction::Forward { .. } => report::Action::Forward,
+                config::RuleAction::System => report::Action::System,
+            };
+            return (action, Some(rule.domain.clone()));
+        }
+        let at = at - self.rules.len();
+        if let Some(zone) = self.zones.get(at) {
+            return (report::Action::Zone, Some(zone.clone()));
+        }
+        match builtins().get(at - self.zones.len()) {
+            Some(builtin) => (report::Action::Builtin, Some(builtin.zone.name().clone())),
+            None => (report::Action::Refuse, None),
+        }
+    }
+
+    /// Forgets the counts of rules and zones that are gone, so that reloads don't pile them up.
+    pub fn retain(&self, wanted: impl Fn(report::Action, &Name) -> bool) {
+        let history = &mut self.lock().totals;
+        history.retain(|(action, name), _| name.as_ref().is_none_or(|name| wanted(*action, name)));
     }
 
     /// All decisions since the process began, those that count zero left out.
@@ -227,17 +244,20 @@ impl Decisions {
         for decisions in &live {
             decisions.add_to(&mut totals);
         }
-        let count = |((kind, domain), count)| report::DecisionCount { kind, domain, count };
+        let count = |((kind, name), count): (Label, u64)| {
+            let domain = name.map_or_else(String::new, |name| name.to_string());
+            report::DecisionCount { kind, domain, count }
+        };
         let mut counts: Vec<report::DecisionCount> = totals.into_iter().map(count).collect();
         counts.sort_by(|one, other| (one.kind, &one.domain).cmp(&(other.kind, &other.domain)));
         counts
     }
 
     fn add_to(&self, totals: &mut Totals) {
-        for (index, label) in self.labels.iter().enumerate() {
-            let count: u64 = self.rows.iter().map(|row| row[index].load(Relaxed)).sum();
+        for at in 0..self.rows[0].len() {
+            let count: u64 = self.rows.iter().map(|row| row[at].load(Relaxed)).sum();
             if count > 0 {
-                *totals.entry(label.clone()).or_default() += count;
+                *totals.entry(self.label(at)).or_default() += count;
             }
         }
     }

@@ -2,17 +2,16 @@
 //! changes nothing.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use super::snapshot::Snapshot;
 use crate::config::units::{format_duration, format_size};
-use crate::config::{Config, RuleAction};
+use crate::config::{Config, Rule, RuleAction};
 use crate::control::report::{Change, ChangeKind, ChangeVerb};
 
 pub fn changes(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
-    let mut changes = Vec::new();
-    compare(ChangeKind::Rule, &rules(&old.config), &rules(&new.config), &mut changes);
+    let mut changes = rules(old, new);
     compare(ChangeKind::Endpoint, &endpoints(&old.config), &endpoints(&new.config), &mut changes);
     compare(ChangeKind::Zone, &zones(old), &zones(new), &mut changes);
     compare(ChangeKind::Listener, &listeners(&old.config), &listeners(&new.config), &mut changes);
@@ -47,16 +46,59 @@ fn compare(kind: ChangeKind, old: &Described, new: &Described, changes: &mut Vec
     }
 }
 
-fn rules(config: &Config) -> Described {
-    let describe = |rule: &crate::config::Rule| {
-        let action = match rule.action {
-            RuleAction::Forward { endpoint } => format!("FORWARD to {}", config.endpoints[endpoint].name),
-            RuleAction::System => "SYSTEM".to_string(),
-        };
-        let cname = if rule.follow_cname { "" } else { ", CNAMEs not followed" };
-        (rule.domain.to_string(), format!("{action}{cname}"))
+/// As `compare`, but with words for those only that differ: of 100,000 rules, most are as before.
+fn rules(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
+    let change = |rule: &Rule, change, detail| Change {
+        kind: ChangeKind::Rule,
+        what: rule.domain.to_string(),
+        change,
+        detail,
     };
-    config.rules.iter().map(describe).collect()
+    let gone_or_changed = old.config.rules.iter().filter_map(|rule| {
+        let before = Does::of(rule, old);
+        match new.rule_for(&rule.domain).map(|(rule, _, _)| Does::of(rule, new)) {
+            None => Some(change(rule, ChangeVerb::Removed, before.to_string())),
+            Some(now) => {
+                (now != before).then(|| change(rule, ChangeVerb::Changed, format!("{before} -> {now}")))
+            }
+        }
+    });
+    let is_new = |rule: &&Rule| old.rule_for(&rule.domain).is_none();
+    let added = new.config.rules.iter().filter(is_new);
+    let added = added.map(|rule| change(rule, ChangeVerb::Added, Does::of(rule, new).to_string()));
+    let (mut changes, mut added): (Vec<Change>, Vec<Change>) = (gone_or_changed.collect(), added.collect());
+    changes.sort_by(|one, other| one.what.cmp(&other.what));
+    added.sort_by(|one, other| one.what.cmp(&other.what));
+    changes.append(&mut added);
+    changes
+}
+
+/// What a rule does, as far as operators have said it.
+#[derive(PartialEq)]
+struct Does<'a> {
+    /// None: SYSTEM.
+    endpoint: Option<&'a str>,
+    follow_cname: bool,
+}
+
+impl<'a> Does<'a> {
+    fn of(rule: &Rule, snapshot: &'a Snapshot) -> Does<'a> {
+        let endpoint = match rule.action {
+            RuleAction::Forward { endpoint } => Some(snapshot.config.endpoints[endpoint].name.as_str()),
+            RuleAction::System => None,
+        };
+        Does { endpoint, follow_cname: rule.follow_cname }
+    }
+}
+
+impl fmt::Display for Does<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.endpoint {
+            Some(endpoint) => write!(f, "FORWARD to {endpoint}")?,
+            None => f.write_str("SYSTEM")?,
+        }
+        f.write_str(if self.follow_cname { "" } else { ", CNAMEs not followed" })
+    }
 }
 
 fn endpoints(config: &Config) -> Described {

@@ -85,7 +85,7 @@ fn place(snapshot: &Snapshot, action: Action) -> Option<report::Place> {
         Action::Forward { rule } | Action::System { rule } => &snapshot.config.rules[rule as usize].place,
         Action::Builtin(_) | Action::Refuse => return None,
     };
-    Some(report::Place { file: place.file.to_path_buf(), line: place.line })
+    Some(report::Place { file: place.file.to_path_buf(), line: place.line as usize })
 }
 
 fn action_report(action: Action) -> report::Action {

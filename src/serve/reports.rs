@@ -11,7 +11,7 @@ use super::snapshot::Snapshot;
 use crate::config::LogLevel;
 use crate::control::report;
 use crate::forward::pick::{Endpoint, Member};
-use crate::forward::stats::Registry;
+use crate::forward::stats::{Exchanges, Registry, Series};
 use crate::policy::Action;
 
 pub fn tracing_level(level: LogLevel) -> tracing::Level {
@@ -74,20 +74,17 @@ pub fn transport_counts(workers: &[Arc<WorkerCounts>]) -> Vec<report::TransportC
 }
 
 pub fn exchange_samples(registry: &Registry) -> Vec<report::ExchangeSample> {
-    let sample = |((rule, endpoint, target), counts): ((String, String, SocketAddr), Arc<_>)| {
-        let counts: Arc<crate::forward::stats::Exchanges> = counts;
-        report::ExchangeSample {
-            rule,
-            endpoint,
-            target,
-            queries: counts.queries.load(Relaxed),
-            timeouts: counts.timeouts.load(Relaxed),
-            errors: counts.errors.load(Relaxed),
-            latency: report::Latency {
-                counts: std::array::from_fn(|bucket| counts.latency[bucket].load(Relaxed)),
-                sum_secs: counts.latency_sum_us.load(Relaxed) as f64 / 1e6,
-            },
-        }
+    let sample = |(series, counts): (Arc<Series>, Arc<Exchanges>)| report::ExchangeSample {
+        rule: series.rule.to_string(),
+        endpoint: series.endpoint.clone(),
+        target: series.target,
+        queries: counts.queries.load(Relaxed),
+        timeouts: counts.timeouts.load(Relaxed),
+        errors: counts.errors.load(Relaxed),
+        latency: report::Latency {
+            counts: std::array::from_fn(|bucket| counts.latency[bucket].load(Relaxed)),
+            sum_secs: counts.latency_sum_us.load(Relaxed) as f64 / 1e6,
+        },
     };
     registry.all().into_iter().map(sample).collect()
 }

@@ -27,10 +27,13 @@ use crate::control::{Core, Settings};
 use crate::forward::coalesce::InFlight;
 use crate::forward::pick::Endpoint;
 use crate::forward::stats::Registry;
+use crate::sys;
 use crate::wire::name::Name;
 
 /// A listener that goes is given so long to answer what has arrived.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Questions that began under an old snapshot are answered or failed well within this.
+const RETIRE_WITHIN: Duration = Duration::from_secs(10);
 /// A worker that has not turned for so long stands still.
 const STANDSTILL: Duration = Duration::from_secs(10);
 
@@ -198,11 +201,17 @@ impl Server {
         let (cache_kept, cache_purged) = purge(&old, &new);
         let outcome = if changes.is_empty() { Outcome::Unchanged } else { Outcome::Applied };
         let hash = new.config.hash.clone();
+        self.registry.retain(|series| new.asks(series));
+        new.decisions.retain(|kind, name| new.decides(kind, name));
+        retire(old);
         report::Reload { outcome, hash, changes, cache_kept, cache_purged, diagnostics, problems: Vec::new() }
     }
 }
 
 impl Core for Server {
+    // No lower priority: with 100,000 rules, 20,000 queries a second from the cache and all of it on two cores,
+    // p99.9 was 4.3 ms during a reload (without one, 1 to 3.5 ms), and neither nice 10, SCHED_BATCH, SCHED_IDLE
+    // nor a short slice made it less; but the niced reload once took 3.6 s instead of 0.2 s.
     fn reload(&self) -> report::Reload {
         let Built { snapshot, diagnostics } =
             Snapshot::build(&self.path, Some(&self.snapshot()), &self.registry);
@@ -350,6 +359,21 @@ impl Running {
         // Nothing is ever sent: the wait ends when the last worker has let go of its end.
         let _ = all_done.recv_timeout(CLOSE_WITHIN);
     }
+}
+
+/// Waits until no worker has a question left that began under the old snapshot, and drops it: freeing 100,000
+/// rules takes longer than a worker may stand still.
+fn retire(old: Arc<Snapshot>) {
+    let wait = move || {
+        let given_up = Instant::now() + RETIRE_WITHIN;
+        while Arc::strong_count(&old) > 1 && Instant::now() < given_up {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        drop(old);
+        sys::give_back_memory();
+    };
+    // Without a thread, whoever lets go last drops it.
+    let _ = std::thread::Builder::new().name("retire".to_string()).spawn(wait);
 }
 
 /// Drops what rules that are gone have made, so that it takes no room; gives kept and purged.

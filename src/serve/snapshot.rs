@@ -14,8 +14,9 @@ use super::limits_of;
 use crate::cache::Cache;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config};
+use crate::control::report;
 use crate::forward::pick::{Endpoint, Expect, Member, Probe};
-use crate::forward::stats::{Exchanges, Registry};
+use crate::forward::stats::{Exchanges, Registry, Series};
 use crate::forward::target::Target;
 use crate::policy::access::AccessList;
 use crate::policy::{Action, Policy, RuleAction};
@@ -126,14 +127,42 @@ impl Snapshot {
         &self.endpoints[rule.endpoint as usize]
     }
 
+    /// The rule of exactly this domain: as written, with its endpoint, and as workers need it.
+    pub fn rule_for(&self, domain: &Name) -> Option<(&config::Rule, &Arc<Endpoint>, &Rule)> {
+        let index = self.policy.rule_at(domain)? as usize;
+        let rule = &self.rules[index];
+        Some((&self.config.rules[index], self.endpoint_of(rule), rule))
+    }
+
     /// A rule's numbers, one for each target of its endpoint.
     pub fn stats_of(&self, index: u32) -> &[Arc<Exchanges>] {
         let rule = &self.rules[index as usize];
         rule.stats.get_or_init(|| {
-            let domain = self.config.rules[index as usize].domain.to_string();
+            let domain = &self.config.rules[index as usize].domain;
             let endpoint = self.endpoint_of(rule);
-            let series = |member: &Member| (domain.clone(), endpoint.name.clone(), member.target.address);
+            let series = |member: &Member| Series {
+                rule: domain.clone(),
+                endpoint: endpoint.name.clone(),
+                target: member.target.address,
+            };
             endpoint.targets.iter().map(|member| self.registry.series(series(member))).collect()
+        })
+    }
+
+    /// Whether there is something of this kind and name that decides.
+    pub fn decides(&self, kind: report::Action, name: &Name) -> bool {
+        match kind {
+            report::Action::Forward | report::Action::System => self.policy.rule_at(name).is_some(),
+            report::Action::Zone => self.policy.zone_at(name).is_some(),
+            report::Action::Builtin | report::Action::Refuse => true,
+        }
+    }
+
+    /// Whether a rule asks this target by way of this endpoint.
+    pub fn asks(&self, series: &Series) -> bool {
+        self.rule_for(&series.rule).is_some_and(|(_, endpoint, _)| {
+            endpoint.name == series.endpoint
+                && endpoint.targets.iter().any(|member| member.target.address == series.target)
         })
     }
 }
@@ -201,7 +230,7 @@ fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
 /// The first domain that a rule sends to each endpoint.
 fn probe_domains(config: &Config) -> HashMap<usize, &Name> {
     let mut domains = HashMap::new();
-    for rule in &config.rules {
+    for rule in config.rules.iter() {
         if let config::RuleAction::Forward { endpoint } = rule.action {
             domains.entry(endpoint).or_insert(&rule.domain);
         }
@@ -211,23 +240,18 @@ fn probe_domains(config: &Config) -> HashMap<usize, &Name> {
 
 /// Rules with the endpoint that each asks, and their tags.
 fn rules(config: &Config, endpoints: &[Arc<Endpoint>], before: Option<&Snapshot>) -> Vec<Rule> {
-    let old: HashMap<&Name, (config::RuleAction, &Rule)> = before
-        .iter()
-        .flat_map(|before| before.config.rules.iter().zip(&before.rules))
-        .map(|(written, rule)| (&written.domain, (written.action, rule)))
-        .collect();
     let rule = |written: &config::Rule| {
         let endpoint = match written.action {
             config::RuleAction::Forward { endpoint } => endpoint,
             config::RuleAction::System => config.server.system.expect("the check sees to a system endpoint"),
         };
-        let same = old.get(&written.domain).filter(|(action, rule)| {
-            let old_endpoint = before.map(|before| before.endpoint_of(rule));
-            policy_action(*action) == policy_action(written.action)
-                && old_endpoint.is_some_and(|old| says_the_same(old, &endpoints[endpoint]))
+        let old = before.and_then(|before| before.rule_for(&written.domain));
+        let same = old.filter(|(old, old_endpoint, _)| {
+            policy_action(old.action) == policy_action(written.action)
+                && says_the_same(old_endpoint, &endpoints[endpoint])
         });
         Rule {
-            tag: same.map_or_else(|| NEXT_TAG.fetch_add(1, Relaxed), |(_, rule)| rule.tag),
+            tag: same.map_or_else(|| NEXT_TAG.fetch_add(1, Relaxed), |(_, _, rule)| rule.tag),
             endpoint: u32::try_from(endpoint).expect("endpoints are counted in thousands"),
             follow_cname: written.follow_cname,
             stats: OnceLock::new(),

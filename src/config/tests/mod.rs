@@ -1,5 +1,6 @@
 //! The configuration as its users meet it: files in, a configuration or a rendered list of faults out.
 
+mod apart;
 mod files;
 mod golden;
 mod shown;

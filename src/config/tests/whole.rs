@@ -66,7 +66,7 @@ fn rules_have_a_place_for_each_domain() {
         "version = 1\n{PUBLIC}[[rule]]\ndomains = ['b.example', 'A.example.']\nreverse = ['10.4.0.0/15']\n\
          endpoint = 'public'\nfollow_cname = false\n"
     ));
-    let rules: Vec<(String, usize, usize)> = config
+    let rules: Vec<(String, u32, u32)> = config
         .rules
         .iter()
         .map(|rule| (rule.domain.to_string(), rule.place.line, rule.place.column))
@@ -82,9 +82,6 @@ fn rules_have_a_place_for_each_domain() {
         ]
     );
     assert!(config.rules.iter().all(|rule| !rule.follow_cname));
-    assert_eq!(config.rules[0].place.source_line(), "domains = ['b.example', 'A.example.']");
-    let shown = serde_json::to_value(&config.rules[0].place).unwrap();
-    assert_eq!(shown["source_line"], "domains = ['b.example', 'A.example.']");
 }
 
 #[test]
@@ -139,7 +136,7 @@ fn our_own_listener_is_no_nameserver() {
 fn byte_order_marks_and_line_ends_of_windows_do_no_harm() {
     let config = sound("\u{feff}version = 1\r\n[[zone]]\r\nname = 'z.example'\r\nfile = '/dev/null'\r\n");
     let place = &config.zones[0].place;
-    assert_eq!((place.line, place.column, place.source_line()), (4, 8, "file = '/dev/null'"));
+    assert_eq!((place.line, place.column), (4, 8));
 }
 
 #[test]

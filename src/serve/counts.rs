@@ -77,6 +77,8 @@ const RCODES: usize = 24;
 #[derive(Default)]
 #[repr(align(128))]
 pub struct WorkerCounts {
+    /// Which worker's: its row among the decisions.
+    worker: usize,
     replies: [[AtomicU64; RCODES]; TRANSPORTS.len()],
     origins: [AtomicU64; ORIGINS.len()],
     losses: [AtomicU64; LOSSES.len()],
@@ -92,6 +94,10 @@ pub fn bump(number: &AtomicU64) {
 }
 
 impl WorkerCounts {
+    pub fn new(worker: usize) -> WorkerCounts {
+        WorkerCounts { worker, ..WorkerCounts::default() }
+    }
+
     /// A reply as it leaves; its code is read off its bytes, the EDNS part left aside.
     pub fn replied(&self, transport: Transport, origin: Origin, rcode: u16) {
         bump(&self.replies[transport as usize][usize::from(rcode).min(RCODES - 1)]);
@@ -186,7 +192,7 @@ impl Decisions {
         decisions
     }
 
-    pub fn count(&self, worker: usize, action: Action) {
+    pub fn count(&self, counts: &WorkerCounts, action: Action) {
         let at = match action {
             Action::Forward { rule } | Action::System { rule } => rule as usize,
             Action::Zone(index) => self.zones_at + index as usize,
@@ -194,7 +200,7 @@ impl Decisions {
             Action::Refuse => self.refused_at,
         };
         // The workers are those of the start; a snapshot with fewer rows counts the others with its first.
-        let row = self.rows.get(worker).unwrap_or(&self.rows[0]);
+        let row = self.rows.get(counts.worker).unwrap_or(&self.rows[0]);
         bump(&row[at]);
     }
 

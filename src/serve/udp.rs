@@ -111,7 +111,7 @@ impl Listener {
             if outgoing.is_full() {
                 self.send(&mut outgoing);
             }
-            match turn(&self.worker, &snapshot, packet, &client, now, outgoing.room()) {
+            match turn(&self.worker.counts, &snapshot, packet, &client, now, outgoing.room()) {
                 Step::Silence => {}
                 Step::Reply(len) => outgoing.push(len, Some(peer), incoming.local(index)),
                 Step::Later => later.push(index),

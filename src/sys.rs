@@ -3,9 +3,12 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::{mem, ptr};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::limits::{BATCH, DATAGRAM};
 
@@ -181,6 +184,14 @@ impl Batch {
     }
 }
 
+/// A socket whose runtime waits for datagrams alone. Told of room for writing too, as the runtime's own sockets
+/// are, it would wake after each reply only to hear that it has left: a tenth of the CPU time at 30,000 queries
+/// a second.
+pub fn wait_for_datagrams(socket: UdpSocket) -> io::Result<AsyncFd<UdpSocket>> {
+    // SAFETY: the socket owns its descriptor and keeps it until it is dropped, which it is with what is made.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?)
+}
+
 /// Asks for a receive buffer beyond what the system grants everybody, and takes what it gets.
 pub fn grow_receive_buffer(socket: &impl AsRawFd, octets: usize) {
     let octets = octets as libc::c_int;
@@ -344,7 +355,6 @@ fn put_control<T: Copy>(control: &mut [u8; CONTROL], level: i32, kind: i32, info
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::UdpSocket;
 
     #[test]
     fn datagrams_go_out_and_come_in_by_batches() {

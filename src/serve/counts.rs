@@ -84,6 +84,8 @@ const RCODES: usize = 24;
 #[derive(Default)]
 #[repr(align(128))]
 pub struct WorkerCounts {
+    /// Which worker's: its row among the decisions.
+    worker: usize,
     replies: [[AtomicU64; RCODES]; TRANSPORTS.len()],
     origins: [AtomicU64; ORIGINS.len()],
     losses: [AtomicU64; LOSSES.len()],
@@ -101,6 +103,10 @@ pub fn bump(number: &AtomicU64) {
 }
 
 impl WorkerCounts {
+    pub fn new(worker: usize) -> WorkerCounts {
+        WorkerCounts { worker, ..WorkerCounts::default() }
+    }
+
     /// A reply as it leaves; its code is read off its bytes, the EDNS part left aside.
     pub fn replied(&self, transport: Transport, origin: Origin, rcode: u16) {
         bump(&self.replies[transport as usize][usize::from(rcode).min(RCODES - 1)]);
@@ -195,15 +201,14 @@ impl Decisions {
         decisions
     }
 
-    pub fn count(&self, worker: usize, action: Action) {
+    pub fn count(&self, counts: &WorkerCounts, action: Action) {
         let zones_at = self.rules.len();
-        let builtins_at = zones_at + self.zones.len();
         // The workers are those of the start; a snapshot with fewer rows counts the others with its first.
-        let row = self.rows.get(worker).unwrap_or(&self.rows[0]);
+        let row = self.rows.get(counts.worker).unwrap_or(&self.rows[0]);
         let at = match action {
             Action::Forward { rule } | Action::System { rule } => rule as usize,
             Action::Zone(index) => zones_at + index as usize,
-            Action::Builtin(index) => builtins_at + index as usize,
+            Action::Builtin(index) => zones_at + self.zones.len() + index as usize,
             Action::Refuse => row.len() - 1,
         };
         bump(&row[at]);

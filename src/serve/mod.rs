@@ -11,6 +11,8 @@ mod line;
 mod listen;
 mod miss;
 mod offline;
+#[doc(hidden)]
+pub mod probe;
 mod reports;
 mod server;
 mod snapshot;
@@ -37,9 +39,8 @@ use crate::wire::query::{Dropped, Judged, Query, is_transfer, judge};
 use crate::wire::rdata::{class, rtype};
 use crate::wire::write::Writer;
 use crate::zone::Zone;
-use counts::{Loss, Origin, Transport};
+use counts::{Loss, Origin, Transport, WorkerCounts};
 use snapshot::Snapshot;
-use worker::Worker;
 
 /// Who asks, and how.
 #[derive(Clone, Copy)]
@@ -63,7 +64,7 @@ pub enum Step {
 ///
 /// `out` must have room for the largest reply of the transport.
 pub fn turn(
-    worker: &Worker,
+    counts: &WorkerCounts,
     snapshot: &Snapshot,
     packet: &[u8],
     client: &Client,
@@ -75,43 +76,43 @@ pub fn turn(
 
     // The bytes alone decide on most of what is malformed, hostile or of another protocol.
     let query = match judge(packet) {
-        Judged::Drop(why) => return silence(worker, why),
+        Judged::Drop(why) => return silence(counts, why),
         Judged::Error(early) if allowed => {
             let len = write_error(out, &Failure::early(&early), None);
-            return reply(worker, client, Origin::Malformed, early.rcode, len);
+            return reply(counts, client, Origin::Malformed, early.rcode, len);
         }
         Judged::Error(early) => {
             let failure = Failure { rcode: rcode::REFUSED, ..Failure::early(&early) };
-            return refuse(worker, client, &failure, &not_allowed(), out);
+            return refuse(counts, client, &failure, &not_allowed(), out);
         }
         Judged::Ask(query) => query,
     };
     if !allowed {
-        return refuse(worker, client, &Failure::of(&query, rcode::REFUSED), &not_allowed(), out);
+        return refuse(counts, client, &Failure::of(&query, rcode::REFUSED), &not_allowed(), out);
     }
 
     // A transfer has many messages; no forwarder can pass them on, and zones aren't given away.
     if is_transfer(query.rtype()) {
         let why = ExtendedError::new(ErrorCode::NotSupported, "zone transfers are not served");
-        return refuse(worker, client, &Failure::of(&query, rcode::REFUSED), &why, out);
+        return refuse(counts, client, &Failure::of(&query, rcode::REFUSED), &why, out);
     }
 
     // The one decision, shared with `explain`.
     let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
-    snapshot.decisions.count(worker.index, decision.action);
+    snapshot.decisions.count(counts, decision.action);
     let limit = reply_limit(snapshot, &query, client.transport);
 
     // Own data before the cache: it can't be stale, and no target may speak for it.
     if let Some(zone) = snapshot.zone_of(decision.action) {
         let origin = if matches!(decision.action, Action::Zone(_)) { Origin::Zone } else { Origin::Builtin };
         return match answer_from_zone(zone, &query, limit, out) {
-            ZoneReply::Whole { len, rcode } => reply(worker, client, origin, rcode, len),
+            ZoneReply::Whole { len, rcode } => reply(counts, client, origin, rcode, len),
             ZoneReply::Leaves => Step::Later,
         };
     }
     let Some(rule) = snapshot.rule_of(decision.action) else {
         let why = ExtendedError::new(ErrorCode::NotAuthoritative, "no zone and no rule covers this name");
-        return refuse(worker, client, &Failure::of(&query, rcode::REFUSED), &why, out);
+        return refuse(counts, client, &Failure::of(&query, rcode::REFUSED), &why, out);
     };
 
     // A kept answer counts only for the rule that made it: after a reload the rule may be another.
@@ -124,35 +125,35 @@ pub fn turn(
         Some((entry.answer.deliver(&query, entry.age(now), limit, out), entry.answer.rcode()))
     });
     if let Some((len, rcode)) = hit.flatten() {
-        return reply(worker, client, Origin::Cache, rcode, len);
+        return reply(counts, client, Origin::Cache, rcode, len);
     }
-    counts::bump(&worker.counts.misses);
+    counts::bump(&counts.misses);
     Step::Later
 }
 
-fn silence(worker: &Worker, why: Dropped) -> Step {
+fn silence(counts: &WorkerCounts, why: Dropped) -> Step {
     let loss = match why {
         Dropped::Short => Loss::Short,
         Dropped::Response => Loss::Response,
     };
-    worker.counts.lost(loss, 1);
+    counts.lost(loss, 1);
     Step::Silence
 }
 
-fn reply(worker: &Worker, client: &Client, origin: Origin, rcode: u16, len: usize) -> Step {
-    worker.counts.replied(client.transport, origin, rcode);
+fn reply(counts: &WorkerCounts, client: &Client, origin: Origin, rcode: u16, len: usize) -> Step {
+    counts.replied(client.transport, origin, rcode);
     Step::Reply(len)
 }
 
 fn refuse(
-    worker: &Worker,
+    counts: &WorkerCounts,
     client: &Client,
     failure: &Failure<'_>,
     why: &ExtendedError,
     out: &mut [u8],
 ) -> Step {
     let len = write_error(out, failure, Some(why));
-    reply(worker, client, Origin::Refused, rcode::REFUSED, len)
+    reply(counts, client, Origin::Refused, rcode::REFUSED, len)
 }
 
 fn not_allowed() -> ExtendedError {

@@ -130,7 +130,7 @@ impl Connection {
             used += 2 + message.len();
             let step = {
                 let mut out = self.worker.scratch.borrow_mut();
-                let step = turn(&self.worker, &snapshot, message, &self.client, now, &mut out[..]);
+                let step = turn(&self.worker.counts, &snapshot, message, &self.client, now, &mut out[..]);
                 if let Step::Reply(len) = step {
                     self.append(&out[..len]);
                 }

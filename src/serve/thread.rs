@@ -48,7 +48,7 @@ impl Handle {
 /// Starts a worker's thread.
 pub fn start(index: usize, shared: Arc<Shared>) -> std::io::Result<Handle> {
     let (orders, receiver) = async_mpsc::unbounded_channel();
-    let counts = Arc::new(WorkerCounts::default());
+    let counts = Arc::new(WorkerCounts::new(index));
     let own_counts = Arc::clone(&counts);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {

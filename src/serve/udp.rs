@@ -3,13 +3,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use super::counts::{Loss, Transport};
@@ -17,13 +18,12 @@ use super::miss::ReturnPath;
 use super::worker::{Stop, Worker};
 use super::{Client, Held, Step, miss, turn};
 use crate::forward::Inlet;
-use crate::forward::datagram::receive_batch;
 use crate::limits::{BATCH, BATCHES_PER_TURN};
-use crate::sys::{Batch, Local};
+use crate::sys::{Batch, Local, wait_for_datagrams};
 
 /// One address, over UDP, on one worker.
 pub struct Listener {
-    socket: UdpSocket,
+    socket: AsyncFd<UdpSocket>,
     worker: Rc<Worker>,
     incoming: RefCell<Batch>,
     outgoing: RefCell<Batch>,
@@ -36,9 +36,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub fn new(socket: std::net::UdpSocket, worker: Rc<Worker>) -> io::Result<Rc<Listener>> {
+    pub fn new(socket: UdpSocket, worker: Rc<Worker>) -> io::Result<Rc<Listener>> {
         Ok(Rc::new(Listener {
-            socket: UdpSocket::from_std(socket)?,
+            socket: wait_for_datagrams(socket)?,
             worker,
             incoming: RefCell::default(),
             outgoing: RefCell::default(),
@@ -69,13 +69,10 @@ impl Listener {
                     }
                 }
             }
-            for _ in 0..BATCHES_PER_TURN {
-                if self.serve_batch() < BATCH {
-                    break;
-                }
+            if self.serve_turn() {
+                // Targets' replies and waiting clients get their turn, however many questions keep coming.
+                tokio::task::yield_now().await;
             }
-            // Targets' replies and waiting clients get their turn, however many questions keep coming.
-            tokio::task::yield_now().await;
         }
         while self.serve_batch() > 0 || self.waiting.get() > 0 {
             if self.waiting.get() > 0 {
@@ -87,11 +84,15 @@ impl Listener {
         }
     }
 
+    /// Takes what has arrived, up to some batches; says whether there may be more.
+    fn serve_turn(self: &Rc<Self>) -> bool {
+        (0..BATCHES_PER_TURN).all(|_| self.serve_batch() == BATCH)
+    }
+
     /// Takes one batch and answers what can be answered; gives how many datagrams there were.
     fn serve_batch(self: &Rc<Self>) -> usize {
         let mut incoming = self.incoming.borrow_mut();
-        // An error on an unconnected socket is about an earlier reply: whoever was to get it is gone.
-        let count = receive_batch(&self.socket, Interest::READABLE, &mut incoming).unwrap_or(0);
+        let count = self.receive(&mut incoming);
         if count == 0 {
             return 0;
         }
@@ -110,7 +111,7 @@ impl Listener {
             if outgoing.is_full() {
                 self.send(&mut outgoing);
             }
-            match turn(&self.worker, &snapshot, packet, &client, now, outgoing.room()) {
+            match turn(&self.worker.counts, &snapshot, packet, &client, now, outgoing.room()) {
                 Step::Silence => {}
                 Step::Reply(len) => outgoing.push(len, Some(peer), incoming.local(index)),
                 Step::Later => later.push(index),
@@ -122,6 +123,18 @@ impl Listener {
             self.begin(&snapshot, incoming, &later);
         }
         count
+    }
+
+    /// Receives one batch without waiting, 0 datagrams if there are none. One that is not full has emptied the
+    /// socket, so the runtime is told at once to wait for the kernel's next word: that saves a call that only
+    /// says so. An error on an unconnected socket is about an earlier reply: whoever was to get it is gone.
+    fn receive(&self, incoming: &mut Batch) -> usize {
+        let mut received = 0;
+        let _ = self.socket.try_io(Interest::READABLE, |socket| {
+            received = incoming.receive(socket.as_raw_fd())?;
+            if received < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        received
     }
 
     fn begin(self: &Rc<Self>, snapshot: &Held, incoming: &Batch, later: &[usize]) {

@@ -40,7 +40,12 @@ pub(crate) struct Lane {
 
 pub(crate) enum Way {
     Udp(UdpSocket),
-    Tcp(Stream),
+    /// Made again when the server has closed it.
+    Tcp {
+        from: Option<IpAddr>,
+        to: SocketAddr,
+        stream: Stream,
+    },
     /// A new connection for each query, from an address of the lane's own: a port waits for a minute until
     /// it is used again, and there are only so many of an address.
     EachAnew {
@@ -70,7 +75,10 @@ impl Lane {
                 sys::widen(socket.as_raw_fd());
                 Way::Udp(socket)
             }
-            Transport::Tcp => Way::Tcp(Stream::connect(load.source, load.server)?),
+            Transport::Tcp => {
+                let stream = Stream::connect(load.source, load.server)?;
+                Way::Tcp { from: load.source, to: load.server, stream }
+            }
             Transport::TcpEachAnew => {
                 let own = IpAddr::from([127, 0, 1, 1 + (index % 250) as u8]);
                 let from = load.source.or_else(|| load.server.is_ipv4().then_some(own));
@@ -87,14 +95,13 @@ impl Lane {
     pub fn descriptor(&self) -> Option<RawFd> {
         match &self.way {
             Way::Udp(socket) => Some(socket.as_raw_fd()),
-            Way::Tcp(stream) => stream.descriptor(),
+            Way::Tcp { stream, .. } => stream.descriptor(),
             Way::EachAnew { stream, .. } => stream.as_ref().and_then(Stream::descriptor),
         }
     }
 
     pub fn room(&self, window: usize) -> usize {
         match &self.way {
-            Way::Tcp(stream) if !stream.open => 0,
             Way::EachAnew { .. } => 1usize.saturating_sub(self.outstanding),
             _ => window.saturating_sub(self.outstanding),
         }
@@ -121,11 +128,30 @@ impl Lane {
         self.slots.get_mut(usize::from(id))
     }
 
+    /// What was asked on a connection that the server has closed: these get no answer.
+    pub fn forsaken(&mut self) -> usize {
+        let closed = match &self.way {
+            Way::Udp(_) => false,
+            Way::Tcp { stream, .. } => !stream.open,
+            Way::EachAnew { stream, .. } => stream.is_none(),
+        };
+        if !closed || self.outstanding == 0 {
+            return 0;
+        }
+        for slot in self.slots.iter_mut().filter(|slot| slot.state == State::Asked) {
+            slot.state = State::Lost;
+        }
+        std::mem::take(&mut self.outstanding)
+    }
+
     pub fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
         match &mut self.way {
             Way::Udp(socket) if self.in_runs => batch.send_in_runs(socket.as_raw_fd()),
             Way::Udp(socket) => batch.send(socket.as_raw_fd()),
-            Way::Tcp(stream) => {
+            Way::Tcp { from, to, stream } => {
+                if !stream.open {
+                    *stream = Stream::connect(*from, *to)?;
+                }
                 stream.send(batch);
                 Ok(())
             }
@@ -142,7 +168,7 @@ impl Lane {
     pub fn read_stream(&mut self, mut each: impl FnMut(&mut Lane, &[u8])) {
         let stream = match &mut self.way {
             Way::Udp(_) => None,
-            Way::Tcp(stream) => Some(stream),
+            Way::Tcp { stream, .. } => Some(stream),
             Way::EachAnew { stream, .. } => stream.as_mut(),
         };
         let Some(stream) = stream else { return };
@@ -157,7 +183,7 @@ impl Lane {
         }
         bytes.drain(..at);
         match &mut self.way {
-            Way::Tcp(stream) => stream.read = bytes,
+            Way::Tcp { stream, .. } => stream.read = bytes,
             // An answer or the other side's end: this connection is done.
             Way::EachAnew { stream, .. } if at > 0 || stream.as_ref().is_some_and(|stream| !stream.open) => {
                 *stream = None;

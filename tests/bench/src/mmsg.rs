@@ -35,6 +35,9 @@ pub struct Batch {
     len: usize,
 }
 
+// SAFETY: the pointers lead into the batch's own boxes only, which move with it.
+unsafe impl Send for Batch {}
+
 impl Batch {
     pub fn new(peers: Peers) -> Batch {
         Batch::of(BATCH, peers)

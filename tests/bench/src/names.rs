@@ -81,6 +81,12 @@ impl Pen {
     }
 }
 
+/// A whole query for one name, to look whether a server answers.
+pub fn query(name: &str, qtype: u16) -> Vec<u8> {
+    let [high, low] = qtype.to_be_bytes();
+    [&[0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &wire(name), &[high, low, 0, 1]].concat()
+}
+
 fn wire(name: &str) -> Vec<u8> {
     let mut wire = Vec::new();
     for label in name.split('.').filter(|label| !label.is_empty()) {

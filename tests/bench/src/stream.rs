@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub use crate::histogram::Histogram;
 use crate::lane::{Lane, State, Way};
 use crate::mmsg::{BATCH, Batch, Patience, Peers};
-pub use crate::names::{A, AAAA, Names};
+pub use crate::names::{A, AAAA, Names, query};
 use crate::names::{Pen, QUESTION, first_address};
 use crate::responder::{Desk, Switch};
 use crate::sys;
@@ -86,6 +86,7 @@ pub struct Report {
     pub sent: u64,
     /// With the right ID and question, in time.
     pub answered: u64,
+    /// Without an answer in time, or asked on a connection that the server closed.
     pub lost: u64,
     /// ID or question that wasn't asked, a second answer, or not the expected record or response code.
     pub wrong: u64,
@@ -234,7 +235,7 @@ impl<'a> Runner<'a> {
     /// Waits for an answer, a query to a target, or the time of the next query.
     fn pause(&self, done: usize) {
         if self.load.awake {
-            let spell = if self.load.rate > 0.0 || !self.targets.is_empty() { SHORT_SPELL } else { SPELL };
+            let spell = if self.load.rate > 0.0 { SHORT_SPELL } else { SPELL };
             let end = Instant::now() + spell;
             while Instant::now() < end {
                 std::hint::spin_loop();
@@ -358,6 +359,7 @@ impl<'a> Runner<'a> {
         let (lane, rest) = (&mut self.lanes[index], &mut self.report);
         let (load, pen) = (self.load, &self.pen);
         lane.read_stream(|lane, message| judge(load, pen, lane, rest, message, now));
+        rest.lost += lane.forsaken() as u64;
     }
 
     fn judge(&mut self, index: usize, message: &[u8], now: u64) {

@@ -3,7 +3,6 @@
 //! one is back, good answers come within two seconds.
 #![allow(clippy::unwrap_used)]
 
-mod bench;
 mod common;
 
 use std::net::SocketAddr;
@@ -11,10 +10,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bench::stream::{Load, Remote, Report, run};
 use common::message::{A, NOERROR, SERVFAIL};
 use common::servers::{CLOUD, nsd};
 use common::{Dnsfwd, Message, Net, Process, Setup, Udp, eventually, parse};
+use dnsfwd_bench::stream::{Load, Names, Remote, Report, run};
 
 struct Scene {
     net: Net,
@@ -60,9 +59,7 @@ impl Scene {
     /// A load of new names at a rate while `story` goes on.
     fn under_load(&mut self, rate: f64, first: u64, story: impl FnOnce(&mut Scene)) -> Report {
         let load = Load {
-            suffix: "wild.awsanycompany.corp".into(),
-            names: 0,
-            first,
+            names: Names { first, ..Names::of("wild.awsanycompany.corp", 0) },
             rate,
             sockets: 8,
             seconds: 60.0,

@@ -1,7 +1,6 @@
 //! The cache's size is a bound on memory: what goes through it doesn't matter.
 #![allow(clippy::unwrap_used)]
 
-mod bench;
 mod common;
 
 use std::net::UdpSocket;
@@ -10,9 +9,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use bench::responder::{Responder, Switch};
-use bench::stream::{Load, Remote, run};
 use common::{Dnsfwd, Net, Setup};
+use dnsfwd_bench::responder::{Responder, Switch};
+use dnsfwd_bench::stream::{Load, Names, Remote, run};
 
 /// What the process may use beside its cache: code, stacks, sockets and their buffers, batches of two
 /// workers, questions in flight, and the allocator's slack. A third of it is what was seen.
@@ -31,7 +30,7 @@ fn distinct_names(net: &Net, size: &str, queries: u64) -> Dnsfwd {
         .rule("load.example", "target")
         .start(net);
     let load = Load {
-        names: 0,
+        names: Names::of("load.example", 0),
         queries,
         window: 40,
         sockets: 4,

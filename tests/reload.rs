@@ -2,7 +2,6 @@
 //! refused whole, and whoever asked is told why.
 #![allow(clippy::unwrap_used)]
 
-mod bench;
 mod common;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -11,10 +10,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bench::responder::{Responder, Switch};
-use bench::stream::{Load, Remote, run};
 use common::message::*;
 use common::{Act, Dnsfwd, Message, Net, Scripted, Setup, Tcp, Udp, ask, eventually, sys};
+use dnsfwd_bench::responder::{Responder, Switch};
+use dnsfwd_bench::stream::{Load, Names, Remote, run};
 
 const ZONE: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\nwww A 192.0.2.10\n";
 
@@ -85,7 +84,7 @@ fn fifty_reloads_under_ten_thousand_queries_a_second() {
     let _targets = [10, 11].map(|host| Fast::start(&net, host, [192, 0, 2, 77]));
     let dns = round(&net, 0).start(&net);
     let load = Load {
-        names: 20_000,
+        names: Names::of("load.example", 20_000),
         rate: 10_000.0,
         sockets: 16,
         seconds: 90.0,

@@ -1,8 +1,10 @@
 //! Load and targets for benchmarks, and for the tests that need a stream of queries: as few cycles a
 //! query as the kernel allows, so that what is measured is the server.
-#![allow(dead_code, clippy::unwrap_used)]
 
-pub mod arguments;
+mod histogram;
+mod lane;
 pub mod mmsg;
+mod names;
 pub mod responder;
 pub mod stream;
+pub mod sys;

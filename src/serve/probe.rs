@@ -55,7 +55,7 @@ impl Probe {
         let lifetime = lifetime(&scanned, self.snapshot.ttls);
         let key = Key::of(&query, subnet_of(&self.snapshot, rule, &query));
         let cache = &self.snapshot.cache;
-        cache.insert(&key, cache.hash(&key), rule.tag, seconds(lifetime), &answer);
+        cache.insert(&key, cache.hash(&key), rule.tag, cache.now(), seconds(lifetime), &answer);
         lifetime > 0
     }
 

@@ -152,6 +152,6 @@ fn keep() -> Operation {
     let cache = Cache::new(1 << 20);
     Box::new(move |index| {
         let key = Key { question: &cases[index].question, flags: 1, subnet: &[] };
-        cache.insert(black_box(&key), cache.hash(&key), 1, seconds(300), &answers[index]);
+        cache.insert(black_box(&key), cache.hash(&key), 1, cache.now(), seconds(300), &answers[index]);
     })
 }

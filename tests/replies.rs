@@ -322,7 +322,11 @@ impl Gallery {
         let mut names = Vec::new();
         for (number, (what, make)) in broken_replies().into_iter().enumerate() {
             let host = u8::try_from(100 + number).unwrap();
-            let target = Scripted::start(net.at(host), move |seen| vec![Act::Reply(make(seen))]);
+            // To probes it is good: else no client's question would get there.
+            let target = Scripted::start(net.at(host), move |seen| match seen.asks_for_soa() {
+                true => reply(&seen.reply()),
+                false => vec![Act::Reply(make(seen))],
+            });
             let both = [target.address, good_target.address];
             let endpoint = format!("e{number}");
             setup = setup.endpoint(&endpoint, if with_good { &both } else { &both[..1] });
@@ -461,7 +465,11 @@ fn broken_tcp_replies_never_reach_a_client() {
 /// Two targets, one of which always does `bad`: no query of forty notices.
 fn assert_next_target_asked(what: &str, bad: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) {
     let net = Net::new();
-    let first = Scripted::start(net.at(10), bad);
+    // To probes it is good: else no client's question would get there.
+    let first = Scripted::start(net.at(10), move |seen| match seen.is_probe() && !seen.tcp {
+        true => reply(&seen.reply()),
+        false => bad(seen),
+    });
     let second = Scripted::start(net.at(11), |seen| reply(&good(seen)));
     let setup = Setup::new(&net).endpoint("pair", &[first.address, second.address]).rule(".", "pair");
     let dns = setup.start(&net);

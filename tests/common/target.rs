@@ -43,7 +43,7 @@ impl Seen {
     }
 
     /// As the server's probes do by default, and no client of these tests.
-    fn asks_for_soa(&self) -> bool {
+    pub fn asks_for_soa(&self) -> bool {
         self.parsed().questions.first().is_some_and(|(_, rtype, _)| *rtype == 6)
     }
 

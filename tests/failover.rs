@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::message::{A, NOERROR, SERVFAIL};
 use common::servers::{CLOUD, nsd};
-use common::{Dnsfwd, Message, Net, Process, Setup, Udp, eventually, parse};
+use common::{Dnsfwd, Message, Net, Process, Scripted, Setup, Udp, ask, eventually, parse};
 use dnsfwd_bench::stream::{Load, Names, Remote, Report, run};
 
 struct Scene {
@@ -230,6 +230,50 @@ fn both_stopped_at_500_a_second() {
     // Once both are back, all is well: nothing lasts longer than its evidence.
     let after = scene.under_load(500.0, 1_000_000, |_| thread::sleep(Duration::from_secs(1)));
     assert_nothing_lost(&after, "after both came back");
+}
+
+/// A dark endpoint that many ask for holds up nobody: its own clients are told in time, most of them at
+/// once, and a zone of ours and another endpoint answer as ever.
+#[test]
+fn a_dark_endpoint_that_many_ask_for_slows_nobody() {
+    let net = Net::new();
+    let alive = Scripted::with_address(net.at(12), [192, 0, 2, 12]);
+    let dark = [10, 11].map(|host| Scripted::start(net.at(host), |_| vec![]));
+    let dns = Setup::new(&net)
+        .endpoint("dark", &dark.each_ref().map(|target| target.address))
+        .endpoint("alive", &[alive.address])
+        .rule("dark.example", "dark")
+        .rule("alive.example", "alive")
+        .start(&net);
+    let load = Load {
+        names: Names::of("dark.example", 0),
+        rate: 15_000.0,
+        sockets: 8,
+        seconds: 30.0,
+        patience: Duration::from_secs(6),
+        ..Load::to(dns.address)
+    };
+    let remote = Remote::default();
+    let report = thread::scope(|scope| {
+        let running = scope.spawn(|| run(&load, &remote).unwrap());
+        thread::sleep(Duration::from_secs(3));
+        for number in 0..100 {
+            let start = Instant::now();
+            let query = Message::query(&format!("n{number}.alive.example"), A);
+            assert_eq!(ask(dns.address, &query).addresses(), ["192.0.2.12"]);
+            assert_eq!(ask(dns.address, &Message::query("localhost", A)).addresses(), ["127.0.0.1"]);
+            assert!(start.elapsed() < Duration::from_secs(1), "query {number} took {:?}", start.elapsed());
+            thread::sleep(Duration::from_millis(20));
+        }
+        remote.stop.store(true, Ordering::Relaxed);
+        running.join().unwrap()
+    });
+    let told = report.json();
+    assert_eq!((report.lost, report.wrong), (0, 0), "{told}");
+    assert_eq!(report.rcode(2), report.sent, "{told}");
+    assert_in_time(&report, "a dark endpoint that many ask for");
+    let median_ms = report.latency.quantile(0.5) / 1e3;
+    assert!(median_ms < 1000.0, "known to be dark, and yet most wait for {median_ms} ms: {told}");
 }
 
 /// kill -9 of one and SIGSTOP of the other at once, in both orders.

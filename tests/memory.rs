@@ -1,4 +1,4 @@
-//! The cache's size is a bound on memory: what goes through it doesn't matter.
+//! The cache's size is a bound on memory: what goes through it doesn't matter. Nor does how often rules change.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Dnsfwd, Net, Setup};
 use dnsfwd_bench::responder::{Responder, Switch};
@@ -84,4 +84,59 @@ fn no_cache_keeps_nothing() {
     let dns = distinct_names(&net, "0B", 100_000);
     assert_eq!(cache(&dns, "entries"), 0);
     assert!(dns.process.peak_memory() <= ALLOWANCE, "a peak of {} MiB", dns.process.peak_memory() >> 20);
+}
+
+/// What 100,000 rules may take, beside no traffic: 40 MiB were seen.
+const RULES_ALLOWANCE: u64 = 60 << 20;
+/// While a reload builds the new rules beside the old ones: 95 MiB were seen.
+const RELOAD_ALLOWANCE: u64 = 140 << 20;
+
+/// 100,000 rules, the first for a domain of this round's own.
+fn many_rules(net: &Net, round: usize) -> Setup {
+    let setup =
+        Setup::new(net).endpoint("target", &[net.at(10)]).rule(&format!("round{round}.example"), "target");
+    let rule = |number| {
+        format!(
+            "[[rule]]\ndomain = \"team{number}.dept{}.corp.example.com\"\nendpoint = \"target\"\n",
+            number % 97
+        )
+    };
+    setup.body(&(1..100_000).map(rule).collect::<String>())
+}
+
+/// Reloads so many times. Each leaves as much memory as it found.
+fn rules_and_reloads(reloads: usize) {
+    let net = Net::new();
+    let mut dns = many_rules(&net, 0).start(&net);
+    let start = dns.process.memory();
+    assert!(start <= RULES_ALLOWANCE, "{} MiB after the start", start >> 20);
+    for round in 1..=reloads {
+        dns.write(&net, &many_rules(&net, round));
+        let report = dns.json(&["reload"]);
+        assert_eq!(
+            (report["outcome"].as_str(), &report["changes"][1]["what"]),
+            (Some("applied"), &format!("round{round}.example").into())
+        );
+        // The old rules go when no question needs them, a moment later.
+        let given_up = Instant::now() + Duration::from_secs(10);
+        while dns.process.memory() > RULES_ALLOWANCE && Instant::now() < given_up {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let (now, peak) = (dns.process.memory(), dns.process.peak_memory());
+        eprintln!("reload {round}: {} MiB, a peak of {} MiB", now >> 20, peak >> 20);
+        assert!(now <= RULES_ALLOWANCE, "{} MiB after reload {round}", now >> 20);
+        assert!(peak <= RELOAD_ALLOWANCE, "a peak of {} MiB", peak >> 20);
+    }
+    dns.assert_well();
+}
+
+#[test]
+fn a_hundred_thousand_rules_stay_small() {
+    rules_and_reloads(2);
+}
+
+#[test]
+#[ignore = "long: DNSFWD_BINARY=target/release/dnsfwd tests/run --profile long --run-ignored only"]
+fn twenty_reloads_of_a_hundred_thousand_rules() {
+    rules_and_reloads(20);
 }

@@ -15,7 +15,7 @@ use super::reader::{At, Faults};
 use super::schema::{Action, Written, WrittenEndpoint, WrittenRule, WrittenRules, WrittenZone};
 use super::source::Place;
 use super::system::{self, Nameservers};
-use super::{Config, Endpoint, Rule, RuleAction, Server, Target, Zone, defaults, reverse, suggest, warn};
+use super::{Config, Endpoint, RuleAction, Rules, Server, Target, Zone, defaults, reverse, suggest, warn};
 use crate::wire::name::Name;
 
 /// With faults recorded the configuration is not whole, and must not be used.
@@ -34,7 +34,7 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, nameservers: Name
     let system = written.system.as_ref();
     config.server.system = system.and_then(|name| resolve(&name.value, &name.place, faults));
     let (rules, places) = rules(&mut written.rules, resolve, faults);
-    config.rules = rules.into();
+    config.rules = rules.shrink();
     if written.system.is_none() {
         system_endpoint(&written.rules.rules, &mut config, faults, nameservers);
     }
@@ -157,11 +157,11 @@ fn sorted<'a>(index: &Index<'a>) -> Vec<&'a str> {
 type Resolve<'a> = &'a mut dyn FnMut(&str, &Place, &mut Faults) -> Option<usize>;
 
 /// The rules of all domains, and the place of each.
-fn rules(written: &mut WrittenRules, resolve: Resolve<'_>, faults: &mut Faults) -> (Vec<Rule>, Vec<Place>) {
+fn rules(written: &mut WrittenRules, resolve: Resolve<'_>, faults: &mut Faults) -> (Rules, Vec<Place>) {
     // As many as there will be, unless networks derive several.
     let count = written.domains.len();
     let mut table = RuleTable {
-        rules: Vec::with_capacity(count),
+        rules: Rules::with_capacity(count),
         places: Vec::with_capacity(count),
         by_domain: HashTable::with_capacity(count),
         ..RuleTable::default()
@@ -176,15 +176,15 @@ fn rules(written: &mut WrittenRules, resolve: Resolve<'_>, faults: &mut Faults) 
         }
         // A rule whose action is wrong still takes its domains, so that a second one for them shows.
         let action = action.unwrap_or(RuleAction::System);
-        let does = Does { action, follow_cname: rule.follow_cname, own: table.rules.len() };
+        let does = Does { action, follow_cname: rule.follow_cname, own: table.rules.len() as u32 };
         for At { value, place } in domains.by_ref().take(rule.domains) {
-            table.put(value, Claim::Exactly, place, &does, faults);
+            table.put(&value, Claim::Exactly, place, &does, faults);
         }
         for At { value, place } in networks.by_ref().take(rule.networks) {
             let exact = reverse::is_exact(value);
             let claim = if exact { Claim::Exactly } else { Claim::PartOf(value.prefix_len()) };
             for domain in reverse::domains(value) {
-                table.put(domain, claim, place.clone(), &does, faults);
+                table.put(&domain, claim, place.clone(), &does, faults);
             }
         }
     }
@@ -199,7 +199,7 @@ fn action(rule: &WrittenRule, resolve: Resolve<'_>, faults: &mut Faults) -> Opti
             faults.error("missing-endpoint", &rule.place, "a FORWARD rule needs an endpoint", help);
             None
         }
-        Action::Forward => endpoint.map(|endpoint| RuleAction::Forward { endpoint }),
+        Action::Forward => endpoint.map(|endpoint| RuleAction::Forward { endpoint: endpoint as u32 }),
         Action::System => {
             if let Some(name) = &rule.endpoint {
                 let message = "a SYSTEM rule has no endpoint of its own";
@@ -215,7 +215,7 @@ fn action(rule: &WrittenRule, resolve: Resolve<'_>, faults: &mut Faults) -> Opti
 /// The rules so far, and for each domain how it came to have one.
 #[derive(Default)]
 struct RuleTable {
-    rules: Vec<Rule>,
+    rules: Rules,
     /// Of each rule's domain, or of the network that it derives from.
     places: Vec<Place>,
     /// The last two places reported: two networks of one size share all their domains, and one report does.
@@ -230,7 +230,7 @@ struct Does {
     action: RuleAction,
     follow_cname: bool,
     /// Where its own rules begin.
-    own: usize,
+    own: u32,
 }
 
 /// How closely what is written names a domain: the closer one wins it, as the more specific domain does.
@@ -243,39 +243,31 @@ enum Claim {
 }
 
 impl RuleTable {
-    fn put(&mut self, domain: Name, claim: Claim, place: Place, does: &Does, faults: &mut Faults) {
+    fn put(&mut self, domain: &Name, claim: Claim, place: Place, does: &Does, faults: &mut Faults) {
         let RuleTable { rules, hasher, by_domain, .. } = self;
-        let hash = hasher.hash_one(&domain);
-        let hash_of = |&(at, _): &(u32, Claim)| hasher.hash_one(&rules[at as usize].domain);
-        match by_domain.entry(hash, |&(at, _)| rules[at as usize].domain == domain, hash_of) {
+        let hash = hasher.hash_one(domain.as_wire());
+        let hash_of = |&(at, _): &(u32, Claim)| hasher.hash_one(rules.at(at).domain);
+        match by_domain.entry(hash, |&(at, _)| rules.at(at).domain == domain.as_wire(), hash_of) {
             Entry::Vacant(free) => {
                 free.insert((rules.len() as u32, claim));
-                self.rules.push(does.to(domain, &place));
+                self.rules.push(domain, does.action, does.follow_cname, &place);
                 self.places.push(place);
             }
             Entry::Occupied(mut taken) => {
                 let (at, other) = *taken.get();
-                let index = at as usize;
                 if claim > other {
                     *taken.get_mut() = (at, claim);
-                    self.rules[index] = does.to(domain, &place);
-                    self.places[index] = place;
+                    self.rules.replace(at, does.action, does.follow_cname, &place);
+                    self.places[at as usize] = place;
                 } else if claim == other {
-                    self.duplicate(&domain, &place, index, index >= does.own, faults);
+                    self.duplicate(domain, &place, at, at >= does.own, faults);
                 }
             }
         }
     }
 
-    fn duplicate(
-        &mut self,
-        domain: &Name,
-        place: &Place,
-        first: usize,
-        same_rule: bool,
-        faults: &mut Faults,
-    ) {
-        let first = self.places[first].clone();
+    fn duplicate(&mut self, domain: &Name, place: &Place, first: u32, same_rule: bool, faults: &mut Faults) {
+        let first = self.places[first as usize].clone();
         let places = Some((place.clone(), first.clone()));
         if self.reported == places {
             return;
@@ -286,12 +278,6 @@ impl RuleTable {
             false => format!("a second rule for `{domain}`; the first is at {first}"),
         };
         faults.error("duplicate-domain", place, message, "keep one of the two");
-    }
-}
-
-impl Does {
-    fn to(&self, domain: Name, place: &Place) -> Rule {
-        Rule { domain, action: self.action, follow_cname: self.follow_cname, place: place.location() }
     }
 }
 

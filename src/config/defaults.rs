@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -29,7 +30,7 @@ pub fn defaults() -> Config {
         log: Log { level: LogLevel::Info, format: LogFormat::Text },
         zones: Vec::new(),
         endpoints: Vec::new(),
-        rules: Vec::new().into(),
+        rules: Arc::default(),
     }
 }
 

@@ -10,6 +10,7 @@ mod defaults;
 mod files;
 mod reader;
 mod reverse;
+mod rules;
 mod schema;
 mod suggest;
 mod system;
@@ -30,6 +31,7 @@ use serde::Serialize;
 
 pub use self::defaults::defaults;
 pub use self::diagnostic::{Diagnostic, Severity};
+pub use self::rules::{Rule, RuleAction, Rules};
 pub use self::source::Location;
 #[cfg(test)]
 use self::source::Source;
@@ -63,7 +65,7 @@ pub struct Config {
     pub zones: Vec<Zone>,
     pub endpoints: Vec<Endpoint>,
     /// Shared with who counts their questions.
-    pub rules: Arc<[Rule]>,
+    pub rules: Arc<Rules>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -152,26 +154,6 @@ pub struct Endpoint {
 pub struct Target {
     pub address: SocketAddr,
     pub az: Option<String>,
-}
-
-/// What to do with a domain and all below it that no other rule or zone takes. One per domain: those of
-/// `domains` and those derived from `reverse` are rules of their own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    pub domain: Name,
-    pub action: RuleAction,
-    pub follow_cname: bool,
-    /// Of the domain, or of the network that it derives from.
-    pub place: Location,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleAction {
-    /// An index into the endpoints.
-    Forward {
-        endpoint: usize,
-    },
-    System,
 }
 
 /// Reads the file and those of `conf.d` beside it. What can't be read is a diagnostic too.

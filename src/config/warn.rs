@@ -22,11 +22,11 @@ fn shadowed_rules(config: &Config, places: &[Place], faults: &mut Faults) {
     if config.zones.is_empty() {
         return;
     }
-    let zones: HashMap<&Name, &Location, RandomState> =
-        config.zones.iter().map(|zone| (&zone.name, &zone.place)).collect();
+    let zones: HashMap<&[u8], &Location, RandomState> =
+        config.zones.iter().map(|zone| (zone.name.as_wire(), &zone.place)).collect();
     for (rule, place) in config.rules.iter().zip(places) {
-        if let Some(zone) = zones.get(&rule.domain) {
-            let message = format!("this rule is never asked: zone `{}` at {zone} answers", rule.domain);
+        if let Some(zone) = zones.get(rule.domain) {
+            let message = format!("this rule is never asked: zone `{}` at {zone} answers", rule.name());
             let help = "remove the rule, or the zone if its answers should come from elsewhere";
             faults.warning("shadowed-rule", place, message, help);
         }
@@ -65,11 +65,10 @@ fn endpoints(written: &Written, config: &Config, used: &[bool], faults: &mut Fau
 /// public servers (RFC 6303 section 3: "caching recursive nameservers (should) by default serve" them
 /// empty), which surprises who has such names at the other end.
 fn private_ranges(config: &Config, places: &[Place], faults: &mut Faults) {
-    let Some(all) = config.rules.iter().position(|rule| rule.domain.is_root()) else { return };
-    let names =
-        config.rules.iter().map(|rule| &rule.domain).chain(config.zones.iter().map(|zone| &zone.name));
-    let answered: Answered<'_> =
-        names.map(Name::as_wire).filter(|name| name.ends_with(b"\x04arpa\0")).collect();
+    let Some(all) = config.rules.iter().position(|rule| rule.domain.len() == 1) else { return };
+    let zones = config.zones.iter().map(|zone| zone.name.as_wire());
+    let names = config.rules.iter().map(|rule| rule.domain).chain(zones);
+    let answered: Answered<'_> = names.filter(|name| name.ends_with(b"\x04arpa\0")).collect();
     let open: Vec<u8> =
         (16..32).filter(|octet| !covered(&format!("{octet}.172.in-addr.arpa"), &answered)).collect();
 

@@ -96,11 +96,12 @@ pub struct Candidate {
 }
 
 impl Policy {
-    /// Domains must be distinct within each list; the configuration's check has seen to that.
+    /// Domains, folded and in wire form, must be distinct within each list; the configuration's check has seen
+    /// to that.
     pub fn new<'a>(
-        zones: impl IntoIterator<Item = &'a Name>,
-        rules: impl IntoIterator<Item = (&'a Name, RuleAction)>,
-        builtins: impl IntoIterator<Item = &'a Name>,
+        zones: impl IntoIterator<Item = &'a [u8]>,
+        rules: impl IntoIterator<Item = (&'a [u8], RuleAction)>,
+        builtins: impl IntoIterator<Item = &'a [u8]>,
     ) -> Policy {
         let rules = rules.into_iter();
         let mut nodes = SuffixMap::with_capacity(rules.size_hint().0);
@@ -173,13 +174,13 @@ impl Policy {
     }
 
     /// The rule of exactly this domain.
-    pub fn rule_at(&self, domain: &Name) -> Option<Index> {
-        self.nodes.get(domain.as_wire())?.rule.get()
+    pub fn rule_at(&self, domain: &[u8]) -> Option<Index> {
+        self.nodes.get(domain)?.rule.get()
     }
 
     /// The zone of exactly this domain.
-    pub fn zone_at(&self, domain: &Name) -> Option<Index> {
-        self.nodes.get(domain.as_wire())?.zone.get()
+    pub fn zone_at(&self, domain: &[u8]) -> Option<Index> {
+        self.nodes.get(domain)?.zone.get()
     }
 
     /// All that covers a name, longest first.

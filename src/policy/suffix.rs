@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::wire::name::{self, Name};
+use crate::wire::name;
 
 /// Folded domain → value. Names lie side by side in one arena: 100,000 of them cost a few megabytes.
 pub struct SuffixMap<V> {
@@ -35,8 +35,7 @@ impl<V> SuffixMap<V> {
     }
 
     /// The value of exactly this domain, made by `default` if it is new.
-    pub fn entry(&mut self, domain: &Name, default: impl FnOnce() -> V) -> &mut V {
-        let wire = domain.as_wire();
+    pub fn entry(&mut self, wire: &[u8], default: impl FnOnce() -> V) -> &mut V {
         let hash = self.hasher.hash_one(wire);
         let names = &mut self.names;
         // The closures below see the arena as it was: slots only ever point into what is there.
@@ -44,7 +43,7 @@ impl<V> SuffixMap<V> {
         if !found {
             let at = u32::try_from(names.len()).expect("4 GiB of domain names don't fit in a configuration");
             names.extend_from_slice(wire);
-            self.depths |= 1 << domain.label_count();
+            self.depths |= 1 << name::labels(wire).count();
             let slot = Slot { at, len: wire.len() as u8, value: default() };
             self.table.insert_unique(hash, slot, |slot| self.hasher.hash_one(bytes_of(names, slot)));
         }

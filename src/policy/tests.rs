@@ -18,7 +18,8 @@ fn policy() -> (Policy, Vec<Name>) {
     let rules: Vec<(Name, RuleAction)> =
         RULES.iter().map(|(text, action)| (Name::parse(text).unwrap(), *action)).collect();
     let builtins: Vec<Name> = builtin::all().map(|(text, _, _)| Name::parse(&text).unwrap()).collect();
-    let policy = Policy::new(&zones, rules.iter().map(|(name, action)| (name, *action)), &builtins);
+    let rules = rules.iter().map(|(name, action)| (name.as_wire(), *action));
+    let policy = Policy::new(zones.iter().map(Name::as_wire), rules, builtins.iter().map(Name::as_wire));
     (policy, builtins)
 }
 
@@ -87,8 +88,8 @@ fn ds_is_asked_of_the_parent_that_we_hold() {
 
 #[test]
 fn nothing_covers() {
-    let none: [Name; 0] = [];
-    let policy = Policy::new(&none, std::iter::empty(), &none);
+    let none: [&[u8]; 0] = [];
+    let policy = Policy::new(none, std::iter::empty(), none);
     assert_eq!(decide(&policy, "a.b"), Decision { action: Action::Refuse, because: Because::NothingCovers });
 }
 

@@ -174,7 +174,7 @@ type Totals = HashMap<Label, u64>;
 pub struct Decisions {
     /// Rules, then zones, then built-in names, then what nothing covers.
     rows: Box<[Box<[AtomicU64]>]>,
-    rules: Arc<[config::Rule]>,
+    rules: Arc<config::Rules>,
     zones: Box<[Name]>,
     history: Arc<Mutex<History>>,
 }
@@ -221,7 +221,7 @@ impl Decisions {
                 config::RuleAction::Forward { .. } => report::Action::Forward,
                 config::RuleAction::System => report::Action::System,
             };
-            return (action, Some(rule.domain.clone()));
+            return (action, Some(rule.name()));
         }
         let at = at - self.rules.len();
         if let Some(zone) = self.zones.get(at) {

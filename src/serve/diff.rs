@@ -48,22 +48,22 @@ fn compare(kind: ChangeKind, old: &Described, new: &Described, changes: &mut Vec
 
 /// As `compare`, but with words for those only that differ: of 100,000 rules, most are as before.
 fn rules(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
-    let change = |rule: &Rule, change, detail| Change {
+    let change = |rule: Rule<'_>, change, detail| Change {
         kind: ChangeKind::Rule,
-        what: rule.domain.to_string(),
+        what: rule.name().to_string(),
         change,
         detail,
     };
     let gone_or_changed = old.config.rules.iter().filter_map(|rule| {
         let before = Does::of(rule, old);
-        match new.rule_for(&rule.domain).map(|(rule, _, _)| Does::of(rule, new)) {
+        match new.rule_for(rule.domain).map(|(rule, _, _)| Does::of(rule, new)) {
             None => Some(change(rule, ChangeVerb::Removed, before.to_string())),
             Some(now) => {
                 (now != before).then(|| change(rule, ChangeVerb::Changed, format!("{before} -> {now}")))
             }
         }
     });
-    let is_new = |rule: &&Rule| old.rule_for(&rule.domain).is_none();
+    let is_new = |rule: &Rule<'_>| old.rule_for(rule.domain).is_none();
     let added = new.config.rules.iter().filter(is_new);
     let added = added.map(|rule| change(rule, ChangeVerb::Added, Does::of(rule, new).to_string()));
     let (mut changes, mut added): (Vec<Change>, Vec<Change>) = (gone_or_changed.collect(), added.collect());
@@ -82,9 +82,11 @@ struct Does<'a> {
 }
 
 impl<'a> Does<'a> {
-    fn of(rule: &Rule, snapshot: &'a Snapshot) -> Does<'a> {
+    fn of(rule: Rule<'_>, snapshot: &'a Snapshot) -> Does<'a> {
         let endpoint = match rule.action {
-            RuleAction::Forward { endpoint } => Some(snapshot.config.endpoints[endpoint].name.as_str()),
+            RuleAction::Forward { endpoint } => {
+                Some(snapshot.config.endpoints[endpoint as usize].name.as_str())
+            }
             RuleAction::System => None,
         };
         Does { endpoint, follow_cname: rule.follow_cname }

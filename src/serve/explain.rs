@@ -68,13 +68,11 @@ pub fn what(snapshot: &Snapshot, action: Action) -> String {
     domain(snapshot, action).map_or_else(|| kind.to_string(), |domain| format!("{kind} {domain}"))
 }
 
-fn domain(snapshot: &Snapshot, action: Action) -> Option<&Name> {
+fn domain(snapshot: &Snapshot, action: Action) -> Option<Name> {
     match action {
-        Action::Zone(index) => Some(&snapshot.config.zones[index as usize].name),
-        Action::Builtin(index) => Some(builtins()[index as usize].zone.name()),
-        Action::Forward { rule } | Action::System { rule } => {
-            Some(&snapshot.config.rules[rule as usize].domain)
-        }
+        Action::Zone(index) => Some(snapshot.config.zones[index as usize].name.clone()),
+        Action::Builtin(index) => Some(builtins()[index as usize].zone.name().clone()),
+        Action::Forward { rule } | Action::System { rule } => Some(snapshot.config.rules.at(rule).name()),
         Action::Refuse => None,
     }
 }
@@ -82,7 +80,7 @@ fn domain(snapshot: &Snapshot, action: Action) -> Option<&Name> {
 fn place(snapshot: &Snapshot, action: Action) -> Option<report::Place> {
     let place = match action {
         Action::Zone(index) => &snapshot.config.zones[index as usize].place,
-        Action::Forward { rule } | Action::System { rule } => &snapshot.config.rules[rule as usize].place,
+        Action::Forward { rule } | Action::System { rule } => snapshot.config.rules.at(rule).place,
         Action::Builtin(_) | Action::Refuse => return None,
     };
     Some(report::Place { file: place.file.to_path_buf(), line: place.line as usize })
@@ -168,12 +166,12 @@ fn cached(snapshot: &Snapshot, rule: &Rule, name: &Name, rtype: u16) -> Option<r
 
 fn rule_domain(snapshot: &Snapshot, rule: &Rule) -> String {
     let index = snapshot.rules.iter().position(|other| other.tag == rule.tag);
-    index.map_or_else(String::new, |index| snapshot.config.rules[index].domain.to_string())
+    index.map_or_else(String::new, |index| snapshot.config.rules.at(index as u32).name().to_string())
 }
 
 fn runners_up(snapshot: &Snapshot, decision: Decision, candidates: &[Candidate]) -> Vec<report::RunnerUp> {
     let mut runners_up = Vec::new();
-    let chosen_len = domain(snapshot, decision.action).map_or(0, Name::label_count);
+    let chosen_len = domain(snapshot, decision.action).map_or(0, |domain| domain.label_count());
     for candidate in candidates {
         let zone = candidate.zone.map(Action::Zone);
         let rule = candidate.rule.map(|rule| rule_action(snapshot, rule));
@@ -192,7 +190,7 @@ fn runners_up(snapshot: &Snapshot, decision: Decision, candidates: &[Candidate])
 }
 
 fn rule_action(snapshot: &Snapshot, rule: u32) -> Action {
-    match snapshot.config.rules[rule as usize].action {
+    match snapshot.config.rules.at(rule).action {
         config::RuleAction::Forward { .. } => Action::Forward { rule },
         config::RuleAction::System => Action::System { rule },
     }

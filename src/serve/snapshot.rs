@@ -80,11 +80,11 @@ impl Snapshot {
     ) -> Snapshot {
         let endpoints = endpoints(&config, before);
         let rules = rules(&config, &endpoints, before);
-        let actions = config.rules.iter().map(|rule| (&rule.domain, policy_action(rule.action)));
+        let actions = config.rules.iter().map(|rule| (rule.domain, policy_action(rule.action)));
         let policy = Policy::new(
-            config.zones.iter().map(|zone| &zone.name),
+            config.zones.iter().map(|zone| zone.name.as_wire()),
             actions,
-            builtins().iter().map(|b| b.zone.name()),
+            builtins().iter().map(|builtin| builtin.zone.name().as_wire()),
         );
         let kept = before.filter(|before| before.config.cache.size_bytes == config.cache.size_bytes);
         Snapshot {
@@ -128,17 +128,17 @@ impl Snapshot {
     }
 
     /// The rule of exactly this domain: as written, with its endpoint, and as workers need it.
-    pub fn rule_for(&self, domain: &Name) -> Option<(&config::Rule, &Arc<Endpoint>, &Rule)> {
-        let index = self.policy.rule_at(domain)? as usize;
-        let rule = &self.rules[index];
-        Some((&self.config.rules[index], self.endpoint_of(rule), rule))
+    pub fn rule_for(&self, domain: &[u8]) -> Option<(config::Rule<'_>, &Arc<Endpoint>, &Rule)> {
+        let index = self.policy.rule_at(domain)?;
+        let rule = &self.rules[index as usize];
+        Some((self.config.rules.at(index), self.endpoint_of(rule), rule))
     }
 
     /// A rule's numbers, one for each target of its endpoint.
     pub fn stats_of(&self, index: u32) -> &[Arc<Exchanges>] {
         let rule = &self.rules[index as usize];
         rule.stats.get_or_init(|| {
-            let domain = &self.config.rules[index as usize].domain;
+            let domain = self.config.rules.at(index).name();
             let endpoint = self.endpoint_of(rule);
             let series = |member: &Member| Series {
                 rule: domain.clone(),
@@ -152,15 +152,15 @@ impl Snapshot {
     /// Whether there is something of this kind and name that decides.
     pub fn decides(&self, kind: report::Action, name: &Name) -> bool {
         match kind {
-            report::Action::Forward | report::Action::System => self.policy.rule_at(name).is_some(),
-            report::Action::Zone => self.policy.zone_at(name).is_some(),
+            report::Action::Forward | report::Action::System => self.policy.rule_at(name.as_wire()).is_some(),
+            report::Action::Zone => self.policy.zone_at(name.as_wire()).is_some(),
             report::Action::Builtin | report::Action::Refuse => true,
         }
     }
 
     /// Whether a rule asks this target by way of this endpoint.
     pub fn asks(&self, series: &Series) -> bool {
-        self.rule_for(&series.rule).is_some_and(|(_, endpoint, _)| {
+        self.rule_for(series.rule.as_wire()).is_some_and(|(_, endpoint, _)| {
             endpoint.name == series.endpoint
                 && endpoint.targets.iter().any(|member| member.target.address == series.target)
         })
@@ -205,8 +205,8 @@ fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
         }
     }
     let az = config.server.az.as_deref();
-    let domains = probe_domains(config);
-    let endpoint = |(index, wanted): (usize, &config::Endpoint)| {
+    let mut domains = probe_domains(config);
+    let endpoint = |(index, wanted): (u32, &config::Endpoint)| {
         let member = |target: &config::Target| {
             let old = known.get(&(wanted.name.as_str(), target.address)).filter(|old| old.az == target.az);
             let new = || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name));
@@ -218,21 +218,21 @@ fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
         };
         let targets = wanted.targets.iter().map(member).collect();
         let probe = Probe {
-            name: domains.get(&index).map_or_else(Name::root, |domain| (*domain).clone()),
+            name: domains.remove(&index).unwrap_or_else(Name::root),
             rtype: rtype::SOA,
             expect: Expect::Answer,
         };
         Arc::new(Endpoint::new(wanted.name.clone(), targets, wanted.client_subnet, probe))
     };
-    config.endpoints.iter().enumerate().map(endpoint).collect()
+    (0..).zip(&config.endpoints).map(endpoint).collect()
 }
 
 /// The first domain that a rule sends to each endpoint.
-fn probe_domains(config: &Config) -> HashMap<usize, &Name> {
+fn probe_domains(config: &Config) -> HashMap<u32, Name> {
     let mut domains = HashMap::new();
     for rule in config.rules.iter() {
         if let config::RuleAction::Forward { endpoint } = rule.action {
-            domains.entry(endpoint).or_insert(&rule.domain);
+            domains.entry(endpoint).or_insert_with(|| rule.name());
         }
     }
     domains
@@ -240,12 +240,12 @@ fn probe_domains(config: &Config) -> HashMap<usize, &Name> {
 
 /// Rules with the endpoint that each asks, and their tags.
 fn rules(config: &Config, endpoints: &[Arc<Endpoint>], before: Option<&Snapshot>) -> Vec<Rule> {
-    let rule = |written: &config::Rule| {
+    let rule = |written: config::Rule<'_>| {
         let endpoint = match written.action {
-            config::RuleAction::Forward { endpoint } => endpoint,
+            config::RuleAction::Forward { endpoint } => endpoint as usize,
             config::RuleAction::System => config.server.system.expect("the check sees to a system endpoint"),
         };
-        let old = before.and_then(|before| before.rule_for(&written.domain));
+        let old = before.and_then(|before| before.rule_for(written.domain));
         let same = old.filter(|(old, old_endpoint, _)| {
             policy_action(old.action) == policy_action(written.action)
                 && says_the_same(old_endpoint, &endpoints[endpoint])

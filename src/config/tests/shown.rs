@@ -62,11 +62,11 @@ fn known_keys() -> Vec<String> {
 #[test]
 fn hybrid() {
     let config = example("examples/hybrid.toml");
-    let domains: Vec<String> = config.rules.iter().map(|rule| rule.domain.to_string()).collect();
+    let domains: Vec<String> = config.rules.iter().map(|rule| rule.name().to_string()).collect();
     assert_eq!(domains, ["awsanycompany.corp", "0.10.in-addr.arpa", "ap-northeast-2.compute.internal", "."]);
     let endpoints: Vec<&str> = config.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
     assert_eq!(endpoints, ["aws-inbound", "public"]);
-    assert_eq!(config.rules[3].action, RuleAction::Forward { endpoint: 1 });
+    assert_eq!(config.rules.at(3).action, RuleAction::Forward { endpoint: 1 });
     assert_eq!(config.server.system, Some(1));
     assert_eq!(config.zones[0].name.to_string(), "anycompany.corp");
     assert_eq!(config.zones[0].file, conf("examples/anycompany.corp.zone"));

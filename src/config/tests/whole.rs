@@ -69,7 +69,7 @@ fn rules_have_a_place_for_each_domain() {
     let rules: Vec<(String, u32, u32)> = config
         .rules
         .iter()
-        .map(|rule| (rule.domain.to_string(), rule.place.line, rule.place.column))
+        .map(|rule| (rule.name().to_string(), rule.place.line, rule.place.column))
         .collect();
     let rule = |domain: &str, line, column| (domain.to_owned(), line, column);
     assert_eq!(
@@ -100,7 +100,7 @@ fn the_smaller_of_two_networks_wins_its_reverse_names() {
     ] {
         let config = sound(&written(first, second));
         let domain = if first.starts_with("10") { "1.10.in-addr.arpa" } else { "20.172.in-addr.arpa" };
-        let rule = config.rules.iter().find(|rule| rule.domain.to_string() == domain).unwrap();
+        let rule = config.rules.iter().find(|rule| rule.name().to_string() == domain).unwrap();
         assert_eq!(rule.action, RuleAction::Forward { endpoint: narrow }, "{first} {second}");
     }
     assert!(codes(&written("172.16.0.0/12", "172.16.0.0/12")).contains(&"duplicate-domain".to_owned()));

@@ -97,8 +97,9 @@ fn decide(rules: usize) -> Operation {
     let domains: Vec<Name> =
         (0..rules).map(|number| name(&format!("d{number}.s{}.example", number % 100))).collect();
     let builtins: Vec<Name> = builtin::all().map(|(text, _, _)| name(&text)).collect();
-    let rules = domains.iter().map(|domain| (domain, RuleAction::Forward));
-    let policy = Policy::new(&[name("corp.example")], rules, &builtins);
+    let rules = domains.iter().map(|domain| (domain.as_wire(), RuleAction::Forward));
+    let (zone, builtins) = (name("corp.example"), builtins.iter().map(Name::as_wire));
+    let policy = Policy::new([zone.as_wire()], rules, builtins);
     // Half of them below a rule, half below none.
     let asked: Vec<Name> = (0..NAMES)
         .map(|number| name(&format!("www.d{}.s{}.example", number / 2 % domains.len(), number / 2 % 100)))

@@ -8,6 +8,7 @@ mod scene;
 mod server;
 mod setting;
 mod table;
+mod targets;
 
 use std::process::ExitCode;
 

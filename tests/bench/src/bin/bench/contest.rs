@@ -1,8 +1,6 @@
 //! Servers side by side: all are started and warmed up, then each is measured in turn, run after run, so that
 //! what changes on the machine meanwhile meets all of them.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, ensure};
 use dnsfwd_bench::stream::{Load, Report};
 
@@ -114,10 +112,8 @@ pub fn prepare(
 
 pub fn measure(setting: &Setting, server: &mut Server, load: &Load) -> Result<Figures> {
     let before = server.cpu()?;
-    let begin = Instant::now();
     let report = setting.scene.run(load)?;
     let after = server.cpu()?;
-    let wall = begin.elapsed().as_secs_f64();
     server.alive()?;
     ensure!(report.answered > 0, "it answers nothing: {} sent", report.sent);
     let cpu = after.total - before.total;
@@ -128,7 +124,7 @@ pub fn measure(setting: &Setting, server: &mut Server, load: &Load) -> Result<Fi
         ("cpu_us".into(), micros),
         ("user_us".into(), micros * user / (user + system).max(f64::MIN_POSITIVE)),
         ("system_us".into(), micros * system / (user + system).max(f64::MIN_POSITIVE)),
-        ("busy".into(), cpu / wall),
+        ("busy".into(), cpu / report.elapsed.as_secs_f64()),
     ]);
     Ok(figures)
 }

@@ -90,7 +90,7 @@ fn reload_run(
 ) -> Result<Figures> {
     let mut role = entrant.role.clone();
     if let Rules::Many(rules) = &mut role.rules {
-        *rules += u64::from(run % 2 == 0);
+        *rules += u64::from(run.is_multiple_of(2));
     }
     (server.peer.command)(&server.place, &role).context("the changed configuration can't be written")?;
     thread::scope(|scope| {

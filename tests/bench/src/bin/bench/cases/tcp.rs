@@ -8,11 +8,11 @@ use crate::contest::contest;
 use crate::figures::Row;
 use crate::setting::Setting;
 
-/// On four connections. Not dnsmasq, which closes a connection after 100 queries and loses what was asked
+/// On 16 connections. Not dnsmasq, which closes a connection after 100 queries and loses what was asked
 /// behind them.
 pub fn pipelined(setting: &Setting) -> Result<Vec<Row>> {
     let servers: Vec<&str> = FORWARDERS.iter().copied().filter(|name| *name != "dnsmasq").collect();
-    over(setting, &servers, Transport::Tcp, 4)
+    over(setting, &servers, Transport::Tcp, 16)
 }
 
 /// 32 connections at a time.

@@ -9,6 +9,7 @@ use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "bind",
+    title: "BIND",
     program: || installed("named"),
     version: &["-v"],
     command: |place, role| {

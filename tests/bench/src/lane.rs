@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use socket2::{Domain, Socket, Type};
 
 use crate::mmsg::Batch;
-use crate::stream::{Load, Transport};
+use crate::stream::{Load, Rest, Transport};
 use crate::sys;
 
 /// One query on its way.
@@ -89,7 +89,14 @@ impl Lane {
         let ids =
             if load.rate > 0.0 { 65536 } else { (4 * load.window).next_power_of_two().clamp(1024, 65536) };
         let slots = vec![Slot::default(); ids];
-        Ok(Lane { way, slots, next_id: 1, order: VecDeque::new(), outstanding: 0, in_runs: load.awake })
+        Ok(Lane {
+            way,
+            slots,
+            next_id: 1,
+            order: VecDeque::new(),
+            outstanding: 0,
+            in_runs: load.rest != Rest::Sleep,
+        })
     }
 
     pub fn descriptor(&self) -> Option<RawFd> {

@@ -77,7 +77,7 @@ impl Desk {
     fn answer(&mut self, got: usize) -> io::Result<()> {
         let Responder { address, ttl, delay, .. } = self.responder;
         for index in 0..got {
-            self.batch.turn(index, |buffer, len| answer(buffer, len, address, ttl));
+            self.batch.turn(index, |buffer, len| reply(buffer, len, address, ttl));
         }
         if delay.is_zero() {
             return self.batch.send(self.descriptor());
@@ -104,8 +104,8 @@ impl Desk {
 }
 
 /// Turns a query into its reply, in place: QR, AA and RA set, an answer when A was asked, the query's OPT
-/// kept behind it without options.
-fn answer(buffer: &mut [u8], len: usize, address: [u8; 4], ttl: u32) -> usize {
+/// kept behind it without options. Gives its length; the buffer has room for a little more than the query.
+pub fn reply(buffer: &mut [u8], len: usize, address: [u8; 4], ttl: u32) -> usize {
     let Some(end) = question_end(&buffer[..len]) else { return len.min(12) };
     let asks_address = buffer[end - 4..end] == [0, 1, 0, 1];
     let has_opt = buffer[10..12] != [0, 0];

@@ -38,9 +38,19 @@ pub struct Load {
     pub rcode: Option<u8>,
     /// After so long without an answer a query is lost.
     pub patience: Duration,
-    /// Never sleeps, so that the server doesn't pay for waking this thread up, as it pays for no client
-    /// beyond a network.
-    pub awake: bool,
+    pub rest: Rest,
+}
+
+/// What to do while there is nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rest {
+    /// Sleep until there is.
+    Sleep,
+    /// Stay awake, so that the server doesn't pay for waking this thread up, as it pays for no client beyond
+    /// a network.
+    Spin,
+    /// Sleep so long, whatever comes.
+    Nap(Duration),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +79,7 @@ impl Load {
             expect: None,
             rcode: None,
             patience: Duration::from_secs(3),
-            awake: false,
+            rest: Rest::Sleep,
         }
     }
 }
@@ -232,19 +242,24 @@ impl<'a> Runner<'a> {
             || self.load.queries > 0 && self.report.sent >= self.load.queries
     }
 
-    /// Waits for an answer, a query to a target, or the time of the next query.
+    /// After a round in which so much was done.
     fn pause(&self, done: usize) {
-        if self.load.awake {
-            let spell = if self.load.rate > 0.0 { SHORT_SPELL } else { SPELL };
-            let end = Instant::now() + spell;
-            while Instant::now() < end {
-                std::hint::spin_loop();
+        match self.load.rest {
+            Rest::Sleep if done == 0 => self.sleep(),
+            Rest::Sleep => {}
+            Rest::Spin => {
+                let spell = if self.load.rate > 0.0 { SHORT_SPELL } else { SPELL };
+                let end = Instant::now() + spell;
+                while Instant::now() < end {
+                    std::hint::spin_loop();
+                }
             }
-            return;
+            Rest::Nap(length) => sys::wait(&[], length),
         }
-        if done > 0 {
-            return;
-        }
+    }
+
+    /// Until an answer, a query to a target, or the time of the next query.
+    fn sleep(&self) {
         let mut limit = Duration::from_millis(10);
         if self.load.rate > 0.0 {
             let next = Duration::from_secs_f64((self.report.sent + 1) as f64 / self.load.rate);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::Parser;
-use dnsfwd_bench::stream::{A, AAAA, Load, Names, Remote, Transport, run};
+use dnsfwd_bench::stream::{A, AAAA, Load, Names, Remote, Rest, Transport, run};
 use dnsfwd_bench::sys;
 
 #[derive(Parser)]
@@ -105,7 +105,7 @@ fn load(given: &Arguments) -> Load {
         edns: !given.no_edns,
         expect: given.expect.map(|ip| ip.octets()),
         patience: Duration::from_secs_f64(given.patience),
-        awake: given.awake,
+        rest: if given.awake { Rest::Spin } else { Rest::Sleep },
         ..Load::to(given.server)
     }
 }

@@ -1,8 +1,6 @@
 //! Servers side by side: all are started and warmed up, then each is measured in turn, run after run, so that
 //! what changes on the machine meanwhile meets all of them.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, ensure};
 use dnsfwd_bench::stream::{Load, Report};
 
@@ -18,20 +16,37 @@ pub struct Entrant {
     pub role: Role,
     pub cores: Vec<usize>,
     pub warm_up: Vec<Load>,
-    pub measured: Load,
+    /// Each is a row of its own.
+    pub measured: Vec<Measured>,
 }
 
-/// An entrant that runs, or the reason why it no longer does.
+pub struct Measured {
+    pub variant: String,
+    pub load: Load,
+}
+
+/// An entrant with its rows, and its server as long as that is well.
 struct Seat {
-    row: Row,
     entrant: Entrant,
+    rows: Vec<Row>,
     server: Option<Server>,
 }
 
 impl Seat {
+    fn new(entrant: Entrant) -> Seat {
+        let row = |measured: &Measured| {
+            let variants = [entrant.variant.as_str(), measured.variant.as_str()];
+            let variants: Vec<&str> = variants.into_iter().filter(|variant| !variant.is_empty()).collect();
+            Row::new(entrant.peer.name, &variants.join(", "))
+        };
+        Seat { rows: entrant.measured.iter().map(row).collect(), entrant, server: None }
+    }
+
     fn fail(&mut self, fault: &anyhow::Error) {
-        eprintln!("  {}: failed: {fault:#}", self.row.label());
-        self.row.failed = Some(format!("{fault:#}"));
+        eprintln!("  {} failed: {fault:#}", self.entrant.peer.name);
+        for row in &mut self.rows {
+            row.failed = Some(format!("{fault:#}"));
+        }
         self.server = None;
     }
 }
@@ -40,64 +55,65 @@ pub fn contest(setting: &Setting, entrants: Vec<Entrant>) -> Result<Vec<Row>> {
     contest_with(setting, entrants, |_, _| Ok(Figures::new()))
 }
 
-/// `once` looks at each server after its warm-up and adds to its figures.
+/// `once` looks at each server after each load of its warm-up and adds to its figures.
 pub fn contest_with(
     setting: &Setting,
     entrants: Vec<Entrant>,
     once: impl Fn(&Server, &Report) -> Result<Figures>,
 ) -> Result<Vec<Row>> {
-    let mut seats = Vec::new();
-    for (number, entrant) in entrants.into_iter().enumerate() {
-        stop_if_interrupted()?;
-        let mut seat = Seat { row: Row::new(entrant.peer.name, &entrant.variant), entrant, server: None };
-        match seat_down(setting, number + 1, &mut seat, &once) {
-            Ok(server) => seat.server = Some(server),
+    let mut seats: Vec<Seat> = entrants.into_iter().map(Seat::new).collect();
+    for (number, seat) in seats.iter_mut().enumerate() {
+        match prepare(setting, number + 1, &seat.entrant, &once) {
+            Ok((server, figures)) => {
+                seat.server = Some(server);
+                seat.rows.iter_mut().for_each(|row| row.add(figures.clone()));
+            }
             Err(fault) => seat.fail(&fault),
         }
-        seats.push(seat);
+        stop_if_interrupted()?;
     }
     for run in 0..setting.runs {
-        for seat in &mut seats {
-            stop_if_interrupted()?;
-            let Some(server) = &mut seat.server else { continue };
-            let load = setting.aimed(&seat.entrant.measured, server, run);
-            match measure(setting, server, &load) {
-                Ok(figures) => seat.row.add(figures),
-                Err(fault) => seat.fail(&fault),
-            }
-        }
+        seats.iter_mut().for_each(|seat| measure_seat(setting, seat, run));
+        stop_if_interrupted()?;
     }
-    Ok(seats.into_iter().map(|seat| seat.row).collect())
+    Ok(seats.into_iter().flat_map(|seat| seat.rows).collect())
 }
 
-fn seat_down(
+fn measure_seat(setting: &Setting, seat: &mut Seat, run: usize) {
+    for index in 0..seat.rows.len() {
+        let Some(server) = &mut seat.server else { return };
+        let load = setting.aimed(&seat.entrant.measured[index].load, server, run);
+        match measure(setting, server, &load) {
+            Ok(figures) => seat.rows[index].add(figures),
+            Err(fault) => seat.fail(&fault),
+        }
+    }
+}
+
+/// Starts a server and warms it up.
+pub fn prepare(
     setting: &Setting,
     number: usize,
-    seat: &mut Seat,
+    entrant: &Entrant,
     once: &impl Fn(&Server, &Report) -> Result<Figures>,
-) -> Result<Server> {
-    let entrant = &seat.entrant;
+) -> Result<(Server, Figures)> {
     let server = Server::start(&setting.scene, number, entrant.peer, &entrant.role, &entrant.cores)?;
     let mut figures = Figures::from([
         ("start_ms".into(), server.start_time.as_secs_f64() * 1e3),
         ("idle_mb".into(), server.memory()? as f64 / 1e6),
     ]);
     for load in &entrant.warm_up {
-        let load = setting.aimed(load, &server, 0);
-        let report = setting.scene.run(&load).context("while it was warmed up")?;
+        let report = setting.scene.run(&setting.aimed(load, &server, 0)).context("while it was warmed up")?;
         ensure!(report.answered > 0, "it answers nothing while it is warmed up");
         figures.extend(once(&server, &report)?);
     }
-    seat.row.add(figures);
-    Ok(server)
+    Ok((server, figures))
 }
 
 pub fn measure(setting: &Setting, server: &mut Server, load: &Load) -> Result<Figures> {
     let before = server.cpu()?;
-    let begin = Instant::now();
     let report = setting.scene.run(load)?;
     let after = server.cpu()?;
-    let wall = begin.elapsed().as_secs_f64();
     server.alive()?;
     ensure!(report.answered > 0, "it answers nothing: {} sent", report.sent);
     let cpu = after.total - before.total;
@@ -108,7 +124,7 @@ pub fn measure(setting: &Setting, server: &mut Server, load: &Load) -> Result<Fi
         ("cpu_us".into(), micros),
         ("user_us".into(), micros * user / (user + system).max(f64::MIN_POSITIVE)),
         ("system_us".into(), micros * system / (user + system).max(f64::MIN_POSITIVE)),
-        ("busy".into(), cpu / wall),
+        ("busy".into(), cpu / report.elapsed.as_secs_f64()),
     ]);
     Ok(figures)
 }

@@ -5,23 +5,18 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use dnsfwd_bench::responder::{Desk, Responder, Switch};
-use dnsfwd_bench::stream::{Load, Remote, Report, run_beside};
+use dnsfwd_bench::stream::{Load, Report};
 use dnsfwd_bench::sys;
 use tempfile::TempDir;
 
 use crate::peers::{Peer, Place, Zone};
+use crate::targets::{self, Targets};
 
-/// What every target answers.
-pub const ADDRESS: [u8; 4] = [192, 0, 2, 1];
 const PORT: u16 = 5399;
-const DAY: u32 = 86_400;
 const FIRST_BLOCK: u8 = 77;
 const LAST_BLOCK: u8 = 200;
 /// Queries, metrics, control.
@@ -64,8 +59,7 @@ impl Scene {
         let mut folder = folder().context("no folder for the run")?;
         folder.disable_cleanup(keep);
         sys::pin(&cores.load)?;
-        let addresses = target_addresses(block);
-        let targets = Targets::start(&addresses)?;
+        let targets = Targets::start(&target_addresses(block)).context("no targets")?;
         Ok(Scene { folder, block, _claim: claim, cores, targets })
     }
 
@@ -91,15 +85,12 @@ impl Scene {
     }
 
     pub fn set_delay(&self, delay: Duration) {
-        for desk in self.targets.desks.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            desk.set_delay(delay);
-        }
+        self.targets.set_delay(delay);
     }
 
     /// Runs a load on this thread, which plays the targets meanwhile.
     pub fn run(&self, load: &Load) -> Result<Report> {
-        let mut desks = self.targets.desks.lock().unwrap_or_else(PoisonError::into_inner);
-        let report = run_beside(load, &Remote::default(), &mut desks)?;
+        let report = self.targets.run(load)?;
         stop_if_interrupted()?;
         Ok(report)
     }
@@ -143,61 +134,11 @@ fn target_addresses(block: u8) -> Vec<SocketAddr> {
 
 fn write_zone(file: &PathBuf, records: u64) -> io::Result<()> {
     let mut out = io::BufWriter::new(fs::File::create(file)?);
-    write!(
-        out,
-        "$ORIGIN load.example.\n$TTL {DAY}\n@ SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 192.0.2.53\n"
-    )?;
-    let [a, b, c, d] = ADDRESS;
+    let head = "@ SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 192.0.2.53\n";
+    write!(out, "$ORIGIN load.example.\n$TTL {}\n{head}", targets::TTL)?;
+    let [a, b, c, d] = targets::ADDRESS;
     for number in 0..records {
         writeln!(out, "n{number} A {a}.{b}.{c}.{d}")?;
     }
     out.flush()
-}
-
-/// Two targets. While a load runs, its thread plays them; else this one does.
-struct Targets {
-    desks: Arc<Mutex<Vec<Desk>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Targets {
-    fn start(addresses: &[SocketAddr]) -> Result<Targets> {
-        let desks = addresses.iter().map(desk).collect::<io::Result<Vec<_>>>().context("no target")?;
-        let desks = Arc::new(Mutex::new(desks));
-        let stop = Arc::new(AtomicBool::new(false));
-        let (own, end) = (desks.clone(), stop.clone());
-        let thread = thread::spawn(move || play(&own, &end));
-        Ok(Targets { desks, stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for Targets {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn desk(address: &SocketAddr) -> io::Result<Desk> {
-    let socket = UdpSocket::bind(address)?;
-    Ok(Desk::new(Responder { socket, address: ADDRESS, ttl: DAY, delay: Duration::ZERO }))
-}
-
-fn play(desks: &Mutex<Vec<Desk>>, stop: &AtomicBool) {
-    let switch = Switch::default();
-    while !stop.load(Ordering::Relaxed) {
-        let mut desks = desks.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut pause = Duration::from_millis(20);
-        for desk in desks.iter_mut() {
-            // A query that can't be answered is the server's loss, and shows there.
-            let _ = desk.turn(&switch);
-            pause = pause.min(desk.pause());
-        }
-        let descriptors: Vec<_> = desks.iter().map(Desk::descriptor).collect();
-        drop(desks);
-        sys::wait(&descriptors, pause);
-    }
 }

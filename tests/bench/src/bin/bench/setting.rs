@@ -5,12 +5,13 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dnsfwd_bench::stream::{Load, Names};
+use dnsfwd_bench::stream::{Load, Names, Rest};
 
-use crate::contest::Entrant;
+use crate::contest::{Entrant, Measured};
 use crate::peers::{Peer, Role};
-use crate::scene::{ADDRESS, Scene};
+use crate::scene::Scene;
 use crate::server::Server;
+use crate::targets::ADDRESS;
 
 pub struct Setting {
     pub scene: Scene,
@@ -55,7 +56,7 @@ impl Setting {
             expect: Some(ADDRESS),
             rcode: Some(0),
             patience: Duration::from_secs(1),
-            awake: true,
+            rest: Rest::Spin,
             ..Load::to(SocketAddr::from(([0; 4], 0)))
         }
     }
@@ -67,6 +68,7 @@ impl Setting {
 
     pub fn entrant(&self, peer: &'static Peer, warm_up: Vec<Load>, measured: Load) -> Entrant {
         let cores = self.scene.cores.server.clone();
+        let measured = vec![Measured { variant: String::new(), load: measured }];
         Entrant { peer, variant: String::new(), role: Role::forwarder(), cores, warm_up, measured }
     }
 

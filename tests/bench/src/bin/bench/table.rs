@@ -6,28 +6,26 @@ use crate::figures::{Row, Spread};
 pub fn rows(shown: &[&str], rows: &[Row]) -> String {
     let mut lines = vec![head(shown)];
     lines.extend(rows.iter().map(|row| line(shown, row)));
-    let widths: Vec<usize> = (0..lines[0].len())
-        .map(|column| {
-            lines
-                .iter()
-                .filter_map(|line| line.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    lines.iter().map(|line| aligned(line, &widths)).collect()
+    let numbers: Vec<usize> = (1..lines[0].len()).collect();
+    columns(&lines, &numbers)
 }
 
-fn aligned(line: &[String], widths: &[usize]) -> String {
+/// Aligned columns, those of numbers to the right. What follows a line's last column is not cut.
+pub fn columns(lines: &[Vec<String>], numbers: &[usize]) -> String {
+    let width = |column: usize| {
+        let whole = lines.iter().filter(|line| line.len() > column + 1 || line.len() == lines[0].len());
+        whole.filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
     let mut text = String::new();
-    for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
-        text += &match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("  {cell:>width$}"),
-        };
+    for line in lines {
+        let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if numbers.contains(&column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
     }
-    text + "\n"
+    text
 }
 
 fn head(shown: &[&str]) -> Vec<String> {
@@ -80,7 +78,7 @@ pub fn number(value: f64) -> String {
     }
 }
 
-fn thousands(value: f64) -> String {
+pub fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -2,7 +2,10 @@
 
 mod cached;
 mod forwarded;
+mod rules;
+mod start;
 mod tcp;
+mod zones;
 
 use anyhow::Result;
 
@@ -36,32 +39,39 @@ const SPEED: &[&str] = &[
     "busy",
     "load_busy",
 ];
+const AT_A_RATE: &[&str] = &["cpu_us", "p50_us", "p99_us", "p999_us", "max_us", "lost", "wrong"];
+const MEMORY: &[&str] =
+    &["cpu_us", "qps", "lost", "wrong", "idle_mb", "filled_mb", "bytes_per_name", "bytes_per_name_all"];
+const RULES: &[&str] = &["cpu_us", "user_us", "system_us", "qps", "lost", "wrong", "start_ms", "idle_mb"];
+const RELOAD: &[&str] =
+    &["p999_us", "p50_us", "p99_us", "max_us", "gap_ms", "lost", "wrong", "sent", "reload_ms", "stall_ms"];
+const START: &[&str] = &["start_ms", "idle_mb"];
 
+/// In the order in which they are run and shown.
 pub static ALL: &[Case] = &[
-    Case { id: "cached-1", title: "From cache, UDP, 1 name", shown: SPEED, run: cached::one_name },
-    Case {
-        id: "cached-10k",
-        title: "From cache, UDP, 10,000 names",
-        shown: SPEED,
-        run: cached::ten_thousand,
-    },
-    Case {
-        id: "cached-10k-no-edns",
-        title: "From cache, UDP, 10,000 names, without EDNS",
-        shown: SPEED,
-        run: cached::without_edns,
-    },
-    Case {
-        id: "forwarded",
-        title: "Forwarded, UDP, every name new, two targets",
-        shown: SPEED,
-        run: forwarded::new_names,
-    },
-    Case { id: "tcp-pipelined", title: "From cache, TCP, pipelined", shown: SPEED, run: tcp::pipelined },
-    Case {
-        id: "tcp-each",
-        title: "From cache, TCP, a connection for each query",
-        shown: SPEED,
-        run: tcp::each_anew,
-    },
+    case("cached-10k", "From cache, UDP, 10,000 names", SPEED, cached::ten_thousand),
+    case("cached-1", "From cache, UDP, 1 name", SPEED, cached::one_name),
+    case("cached-10k-no-edns", "From cache, UDP, 10,000 names, without EDNS", SPEED, cached::without_edns),
+    case("cached-1m", "From cache, UDP, 1 million names, without EDNS", MEMORY, cached::million),
+    case("forwarded", "Forwarded, UDP, every name new, two targets", SPEED, forwarded::new_names),
+    case("mix-5ms", "20,000 queries/s, 10 % forwarded to targets 5 ms away", AT_A_RATE, forwarded::mix_near),
+    case("mix-50ms", "20,000 queries/s, 10 % forwarded to targets 50 ms away", AT_A_RATE, forwarded::mix_far),
+    case("tcp-pipelined", "From cache, TCP, pipelined", SPEED, tcp::pipelined),
+    case("tcp-each", "From cache, TCP, a connection for each query", SPEED, tcp::each_anew),
+    case("zone", "From a local zone of 100,000 names, UDP", SPEED, zones::zone),
+    case("rules", "From cache, UDP, 100,000 names spread over the rules", RULES, rules::many),
+    case("reload", "Reload under 20,000 queries/s", RELOAD, rules::reload),
+    case("start-rules", "From exec to the first answer, with rules", START, start::rules),
+    case("start-zone", "From exec to the first answer, with a zone", START, start::zone),
+    case("latency", "10,000 queries/s from cache, UDP", AT_A_RATE, cached::at_a_rate),
+    case("workers", "One worker and two, from cache, UDP, 10,000 names", SPEED, cached::workers),
 ];
+
+const fn case(
+    id: &'static str,
+    title: &'static str,
+    shown: &'static [&'static str],
+    run: fn(&Setting) -> Result<Vec<Row>>,
+) -> Case {
+    Case { id, title, shown, run }
+}

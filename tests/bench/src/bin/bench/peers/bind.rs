@@ -3,17 +3,17 @@
 //! cleans. Everything is forwarded, so that nothing goes beyond loopback.
 
 use std::fmt::Write as _;
+use std::{fs, io};
 
 use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "bind",
+    title: "BIND",
     program: || installed("named"),
     version: &["-v"],
     command: |place, role| {
-        // The control channel wants a key, which nobody else has.
-        let key = command(installed("tsig-keygen"), &place.folder).arg("bench").output()?;
-        let key = String::from_utf8_lossy(&key.stdout).into_owned();
+        let key = key(place)?;
         place.write("rndc.conf", &rndc(place, &key))?;
         let config = place.write("named.conf", &named(place, role, &key))?;
         let mut command = command(installed("named"), &place.folder);
@@ -27,6 +27,16 @@ pub static PEER: Peer = Peer {
     }),
     only_on_interfaces: true,
 };
+
+/// The control channel wants a key, which nobody else has; one for the life of the server.
+fn key(place: &Place) -> io::Result<String> {
+    let file = place.file("bench.key");
+    if !file.exists() {
+        let key = command(installed("tsig-keygen"), &place.folder).arg("bench").output()?;
+        fs::write(&file, key.stdout)?;
+    }
+    fs::read_to_string(file)
+}
 
 fn named(place: &Place, role: &Role, key: &str) -> String {
     let forwarders = place.targets(|target| format!("{} port {}; ", target.ip(), target.port()));

@@ -9,6 +9,7 @@ use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "dnsdist",
+    title: "dnsdist",
     program: || installed("dnsdist"),
     version: &["--version"],
     command: |place, role| {

@@ -10,6 +10,7 @@ use super::{Peer, Place, Role, built, command};
 
 pub static PEER: Peer = Peer {
     name: "dnsfwd",
+    title: "dnsfwd",
     program,
     version: &["--version"],
     command: serve,

@@ -5,6 +5,7 @@ use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "dnsmasq",
+    title: "dnsmasq",
     program: || installed("dnsmasq"),
     version: &["--version"],
     command: |place, role| {

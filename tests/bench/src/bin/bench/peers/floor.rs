@@ -4,6 +4,7 @@ use super::{Peer, built, command};
 
 pub static PEER: Peer = Peer {
     name: "floor",
+    title: "floor",
     program: || built("floor"),
     version: &[],
     command: |place, role| {

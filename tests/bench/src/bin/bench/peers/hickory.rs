@@ -7,6 +7,7 @@ use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "hickory",
+    title: "hickory-dns",
     program,
     version: &["--version"],
     command: |place, role| {

@@ -4,6 +4,7 @@ use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "knot",
+    title: "Knot DNS",
     program: || installed("knotd"),
     version: &["--version"],
     command: |place, role| {

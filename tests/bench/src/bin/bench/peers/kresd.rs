@@ -6,6 +6,7 @@ use super::{Peer, Place, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "kresd",
+    title: "Knot Resolver",
     program: || installed("kresd"),
     version: &["--version"],
     command: |place, _| {

@@ -23,6 +23,8 @@ use std::process::Command;
 
 pub struct Peer {
     pub name: &'static str,
+    /// As its makers write it.
+    pub title: &'static str,
     /// Where its program is, if it is there.
     pub program: fn() -> Option<PathBuf>,
     /// What makes the program tell its version.

@@ -5,6 +5,7 @@ use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "nsd",
+    title: "NSD",
     program: || installed("nsd"),
     version: &["-v"],
     command: |place, role| {

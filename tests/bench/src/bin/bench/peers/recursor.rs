@@ -8,6 +8,7 @@ use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "recursor",
+    title: "PowerDNS Recursor",
     program: || installed("pdns_recursor"),
     version: &["--version"],
     command: |place, role| {

@@ -10,6 +10,7 @@ use super::{Peer, Place, Role, command, installed};
 
 pub static PEER: Peer = Peer {
     name: "unbound",
+    title: "Unbound",
     program: || installed("unbound"),
     version: &["-V"],
     command: |place, role| {

@@ -19,7 +19,7 @@ use crate::sys::Local;
 use crate::wire::answer::{Answer, Failure, write_error};
 use crate::wire::edns::{ErrorCode, ExtendedError};
 use crate::wire::header::rcode;
-use crate::wire::query::{Judged, Query, judge};
+use crate::wire::query::{Folded, Judged, Query, judge};
 
 /// The way back to clients that could not be answered at once.
 pub trait ReturnPath {
@@ -67,7 +67,8 @@ pub fn begin(
     path: Rc<dyn ReturnPath>,
     now: Instant,
 ) {
-    let Judged::Ask(query) = judge(packet) else { return };
+    let mut folded = Folded::default();
+    let Judged::Ask(query) = judge(packet, &mut folded) else { return };
     let waiter = Waiter {
         snapshot: Held::clone(snapshot),
         packet: packet.into(),
@@ -138,7 +139,8 @@ fn resume(
     now: Instant,
 ) {
     let packet = Rc::clone(&waiter.packet);
-    let Judged::Ask(query) = judge(&packet) else { return };
+    let mut folded = Folded::default();
+    let Judged::Ask(query) = judge(&packet, &mut folded) else { return };
     let snapshot = Held::clone(&waiter.snapshot);
     if let Some(mut trail) = waiter.trail.take() {
         trail.take(&snapshot, &query, fetched, 0);

@@ -9,7 +9,7 @@ mod checks;
 use checks::{LIMITS, check_query, check_reply, query_for, question};
 use dnsfwd::wire::answer::Answer;
 use dnsfwd::wire::header::HEADER;
-use dnsfwd::wire::query::{Judged, judge};
+use dnsfwd::wire::query::{Folded, Judged, judge};
 use dnsfwd::wire::reply::{Reply, scan};
 use dnsfwd::wire::write::{Section, Writer};
 use dnsfwd::wire::{name, rdata};
@@ -51,7 +51,8 @@ fn an_opt_anywhere_in_the_additional_section_is_taken_out_cleanly() {
         scan(&message, &question(), &mut reply).unwrap();
         let answer = Answer::from_reply(&message, &question(), &reply, LIMITS, false);
         let query = query_for(&question(), None);
-        let Judged::Ask(query) = judge(&query) else { panic!() };
+        let mut folded = Folded::default();
+        let Judged::Ask(query) = judge(&query, &mut folded) else { panic!() };
         let mut out = vec![0; 4096];
         let len = answer.view().deliver(&query, 10, 4096, &mut out);
         let delivered = Message::from_vec(&out[..len]).unwrap();

@@ -4,6 +4,7 @@
 //! decides is not used: that is how a reload purges just what a changed rule had made, without a pause.
 
 mod shard;
+mod table;
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Mutex, MutexGuard};
@@ -48,7 +49,7 @@ pub struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    pub fn of(query: &'a Query<'_>, subnet: &'a [u8]) -> Key<'a> {
+    pub fn of(query: &Query<'a>, subnet: &'a [u8]) -> Key<'a> {
         Key { question: query.question(), flags: key_flags(query.bits, query.dnssec_ok()), subnet }
     }
 }
@@ -137,6 +138,20 @@ impl Cache {
         (hasher.finish() >> 32) as u32
     }
 
+    /// Announces a look-up, so that memory is on its way when it is due: `fetch_bucket`, some other work,
+    /// `fetch_entry`, some other work, `look`.
+    pub fn fetch_bucket(&self, hash: u32) {
+        if let Some(shard) = self.shard(hash) {
+            shard.fetch_bucket(hash);
+        }
+    }
+
+    pub fn fetch_entry(&self, hash: u32) {
+        if let Some(shard) = self.shard(hash) {
+            shard.fetch_entry(hash);
+        }
+    }
+
     /// Shows the entry for `key`, fresh or not, to `see`, whose result it gives. The shard is locked meanwhile:
     /// `see` copies and leaves.
     pub fn look<R>(&self, key: &Key<'_>, hash: u32, see: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
@@ -182,8 +197,9 @@ impl Cache {
     }
 
     fn shard(&self, hash: u32) -> Option<MutexGuard<'_, Shard>> {
-        let index = (hash as usize).checked_rem(self.shards.len())?;
-        Some(lock(&self.shards[index]))
+        // By the upper bits; a shard's own table goes by the lower ones.
+        let index = ((u64::from(hash) * self.shards.len() as u64) >> 32) as usize;
+        self.shards.get(index).map(lock)
     }
 }
 

@@ -3,12 +3,17 @@
 //! New entries overwrite the oldest. One that was asked for since it was written is written again once
 //! instead (second chance), so that popular names stay. Nothing is allocated per entry.
 
-use hashbrown::HashTable;
-
+use super::table::Table;
 use super::{Entry, Key};
+use crate::sys;
+use crate::wire::answer::{AnswerRef, QUESTION};
 
 /// Octets in front of an entry's parts.
 const HEAD: usize = 24;
+/// Where in an entry's head its marks are.
+const STATE: usize = 21;
+/// Octets of an entry that are fetched ahead: all of an address's.
+const COMMON: usize = 128;
 /// Entries begin at multiples of this.
 const ALIGN: usize = 8;
 /// Entries that one insertion may write again; bounds the work under the lock.
@@ -22,7 +27,7 @@ pub struct Shard {
     tail: usize,
     /// Where the entries before the ring's end stop; what is behind is unused while `head` is below `tail`.
     wrap: usize,
-    table: HashTable<u32>,
+    table: Table,
     pub evictions: u64,
 }
 
@@ -43,7 +48,8 @@ impl Shard {
     /// `room` is in octets; the memory is taken from the system as it gets used.
     pub fn new(room: usize) -> Shard {
         let room = room / ALIGN * ALIGN;
-        Shard { ring: vec![0; room], head: 0, tail: 0, wrap: 0, table: HashTable::new(), evictions: 0 }
+        let table = Table::new(room / ALIGN);
+        Shard { ring: vec![0; room], head: 0, tail: 0, wrap: 0, table, evictions: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -54,15 +60,30 @@ impl Shard {
     pub fn bytes(&self) -> usize {
         let ring =
             if self.head >= self.tail { self.head - self.tail } else { self.wrap - self.tail + self.head };
-        ring + self.table.allocation_size()
+        ring + self.table.bytes()
+    }
+
+    /// Has the processor fetch what `find` will read first. Only worth it some time before.
+    pub fn fetch_bucket(&self, hash: u32) {
+        sys::fetch_ahead(std::slice::from_ref(self.table.home(hash)));
+    }
+
+    /// Has the processor fetch the entry that `find` will most likely find.
+    pub fn fetch_entry(&self, hash: u32) {
+        if let Some(place) = self.table.guess(hash) {
+            let at = place * ALIGN;
+            sys::fetch_ahead(&self.ring[at..self.ring.len().min(at + COMMON)]);
+        }
     }
 
     /// The entry for `key`, marked as asked for.
     pub fn find(&mut self, key: &Key<'_>, hash: u32) -> Option<Entry<'_>> {
         let ring = &self.ring;
-        let at = *self.table.find(spread(hash), |&slot| matches(ring, offset(slot), key, hash))?;
-        let at = offset(at);
-        self.ring[at + 21] |= VISITED;
+        let at = self.table.find(hash, |place| matches(ring, place * ALIGN, key, hash))? * ALIGN;
+        // Read first: a line that is written wanders between the workers' processors.
+        if self.ring[at + STATE] & VISITED == 0 {
+            self.ring[at + STATE] |= VISITED;
+        }
         Some(entry(&self.ring, at))
     }
 
@@ -86,9 +107,9 @@ impl Shard {
             subnet_len: key.subnet.len(),
         };
         write_head(&mut self.ring, at, &head);
-        let parts = &mut self.ring[at + HEAD..];
-        parts[..key.subnet.len()].copy_from_slice(key.subnet);
-        parts[key.subnet.len()..key.subnet.len() + new.answer.len()].copy_from_slice(new.answer);
+        let (answer, rest) = self.ring[at + HEAD..].split_at_mut(new.answer.len());
+        answer.copy_from_slice(new.answer);
+        rest[..key.subnet.len()].copy_from_slice(key.subnet);
         self.head += len;
         self.index(at, hash);
     }
@@ -97,11 +118,11 @@ impl Shard {
     pub fn remove_where(&mut self, mut unwanted: impl FnMut(&Entry<'_>) -> bool) -> u64 {
         let ring = &mut self.ring;
         let mut removed = 0;
-        self.table.retain(|&mut slot| {
-            let at = offset(slot);
+        self.table.retain(|place| {
+            let at = place * ALIGN;
             let keep = !unwanted(&entry(ring, at));
             if !keep {
-                ring[at + 21] |= DEAD;
+                ring[at + STATE] |= DEAD;
                 removed += 1;
             }
             keep
@@ -111,17 +132,14 @@ impl Shard {
 
     fn remove(&mut self, key: &Key<'_>, hash: u32) {
         let ring = &self.ring;
-        if let Ok(found) = self.table.find_entry(spread(hash), |&slot| matches(ring, offset(slot), key, hash))
-        {
-            let (slot, _) = found.remove();
-            self.ring[offset(slot) + 21] |= DEAD;
+        if let Some(place) = self.table.remove(hash, |place| matches(ring, place * ALIGN, key, hash)) {
+            self.ring[place * ALIGN + STATE] |= DEAD;
         }
     }
 
     fn index(&mut self, at: usize, hash: u32) {
         let ring = &self.ring;
-        let slot = (at / ALIGN) as u32;
-        self.table.insert_unique(spread(hash), slot, |&slot| spread(read_head(ring, offset(slot)).hash));
+        self.table.insert(hash, at / ALIGN, |place| u32_of(ring, place * ALIGN + 4));
     }
 
     /// Frees `len` octets at `head`. False if that can't be done within the bounds.
@@ -161,10 +179,7 @@ impl Shard {
         if head.dead {
             return;
         }
-        let slot = (at / ALIGN) as u32;
-        if let Ok(found) = self.table.find_entry(spread(head.hash), |&other| other == slot) {
-            found.remove();
-        }
+        self.table.remove(head.hash, |place| place == at / ALIGN);
         if !head.visited || head.expires_at <= now || *rescues >= MAX_RESCUES || !self.fits_at_head(len) {
             self.evictions += 1;
             return;
@@ -201,64 +216,59 @@ pub struct NewEntry<'a> {
 const VISITED: u8 = 1;
 const DEAD: u8 = 2;
 
-fn offset(slot: u32) -> usize {
-    slot as usize * ALIGN
-}
-
-/// Spreads 32 bits over the 64 that the table looks at.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
 fn u32_of(ring: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(ring[at..at + 4].try_into().expect("four octets"))
 }
 
 fn read_head(ring: &[u8], at: usize) -> Head {
+    let head: &[u8; HEAD] = ring[at..].first_chunk().expect("an entry has a head");
     Head {
-        len: u32_of(ring, at) as usize,
-        hash: u32_of(ring, at + 4),
-        rule: u32_of(ring, at + 8),
-        stored_at: u32_of(ring, at + 12),
-        expires_at: u32_of(ring, at + 16),
-        flags: ring[at + 20],
-        visited: ring[at + 21] & VISITED != 0,
-        dead: ring[at + 21] & DEAD != 0,
-        subnet_len: usize::from(ring[at + 22]),
+        len: u32_of(head, 0) as usize,
+        hash: u32_of(head, 4),
+        rule: u32_of(head, 8),
+        stored_at: u32_of(head, 12),
+        expires_at: u32_of(head, 16),
+        flags: head[20],
+        visited: head[STATE] & VISITED != 0,
+        dead: head[STATE] & DEAD != 0,
+        subnet_len: usize::from(head[22]),
     }
 }
 
 fn write_head(ring: &mut [u8], at: usize, head: &Head) {
-    ring[at..at + 4].copy_from_slice(&(head.len as u32).to_ne_bytes());
-    ring[at + 4..at + 8].copy_from_slice(&head.hash.to_ne_bytes());
-    ring[at + 8..at + 12].copy_from_slice(&head.rule.to_ne_bytes());
-    ring[at + 12..at + 16].copy_from_slice(&head.stored_at.to_ne_bytes());
-    ring[at + 16..at + 20].copy_from_slice(&head.expires_at.to_ne_bytes());
-    ring[at + 20] = head.flags;
-    ring[at + 21] = (u8::from(head.visited) * VISITED) | (u8::from(head.dead) * DEAD);
-    ring[at + 22] = head.subnet_len as u8;
+    let room: &mut [u8; HEAD] = ring[at..].first_chunk_mut().expect("room was made for the entry");
+    room[..4].copy_from_slice(&(head.len as u32).to_ne_bytes());
+    room[4..8].copy_from_slice(&head.hash.to_ne_bytes());
+    room[8..12].copy_from_slice(&head.rule.to_ne_bytes());
+    room[12..16].copy_from_slice(&head.stored_at.to_ne_bytes());
+    room[16..20].copy_from_slice(&head.expires_at.to_ne_bytes());
+    room[20] = head.flags;
+    room[STATE] = (u8::from(head.visited) * VISITED) | (u8::from(head.dead) * DEAD);
+    room[22] = head.subnet_len as u8;
 }
 
 fn entry(ring: &[u8], at: usize) -> Entry<'_> {
     let head = read_head(ring, at);
     let parts = &ring[at + HEAD..at + head.len];
-    let (subnet, answer) = parts.split_at(head.subnet_len);
+    let answer = AnswerRef::from_bytes(parts);
     Entry {
         rule: head.rule,
         stored_at: head.stored_at,
         expires_at: head.expires_at,
         flags: head.flags,
-        subnet,
-        answer: crate::wire::answer::AnswerRef::from_bytes(answer),
+        subnet: &parts[answer.packed_len()..][..head.subnet_len],
+        answer,
     }
 }
 
-/// The stored question is compared before the hash is trusted.
+/// The stored question is compared before the hash is trusted. Its name ends itself, so that no longer one is
+/// taken for it.
 fn matches(ring: &[u8], at: usize, key: &Key<'_>, hash: u32) -> bool {
-    if u32_of(ring, at + 4) != hash || ring[at + 20] != key.flags {
+    let head = read_head(ring, at);
+    if (head.hash, head.flags, head.subnet_len) != (hash, key.flags, key.subnet.len()) {
         return false;
     }
-    let entry = entry(ring, at);
-    let question = entry.answer.message.get(crate::wire::header::HEADER..).unwrap_or_default();
-    question.get(..key.question.len()) == Some(key.question) && entry.subnet == key.subnet
+    let question_at = at + HEAD + QUESTION;
+    ring.get(question_at..question_at + key.question.len()) == Some(key.question)
+        && (key.subnet.is_empty() || entry(ring, at).subnet == key.subnet)
 }

@@ -8,13 +8,16 @@ use hashbrown::HashTable;
 
 use crate::wire::name;
 
+/// A name of 255 octets has 0 to 127 labels.
+const DEPTHS: usize = 128;
+
 /// Folded domain → value. Names lie side by side in one arena: 100,000 of them cost a few megabytes.
 pub struct SuffixMap<V> {
     hasher: RandomState,
     table: HashTable<Slot<V>>,
     names: Vec<u8>,
-    /// Bit n is set if some domain has n labels; other depths are not hashed at all.
-    depths: u128,
+    /// Whether some domain has so many labels; other depths are not hashed at all.
+    depths: [bool; DEPTHS],
 }
 
 struct Slot<V> {
@@ -31,7 +34,7 @@ impl<V> SuffixMap<V> {
     /// With room for so many domains.
     pub fn with_capacity(domains: usize) -> SuffixMap<V> {
         let table = HashTable::with_capacity(domains);
-        SuffixMap { hasher: RandomState::default(), table, names: Vec::new(), depths: 0 }
+        SuffixMap { hasher: RandomState::default(), table, names: Vec::new(), depths: [false; DEPTHS] }
     }
 
     /// The value of exactly this domain, made by `default` if it is new.
@@ -43,7 +46,7 @@ impl<V> SuffixMap<V> {
         if !found {
             let at = u32::try_from(names.len()).expect("4 GiB of domain names don't fit in a configuration");
             names.extend_from_slice(wire);
-            self.depths |= 1 << name::labels(wire).count();
+            self.depths[name::labels(wire).count()] = true;
             let slot = Slot { at, len: wire.len() as u8, value: default() };
             self.table.insert_unique(hash, slot, |slot| self.hasher.hash_one(bytes_of(names, slot)));
         }
@@ -53,15 +56,18 @@ impl<V> SuffixMap<V> {
 
     /// Calls `see` with each domain that `qname` equals or lies below, longest first, until it says stop.
     pub fn walk<'a>(&'a self, qname: &'a [u8], mut see: impl FnMut(&'a [u8], &'a V) -> Walk) {
-        let mut depth = name::labels(qname).count();
-        for suffix in name::suffixes(qname) {
-            if self.depths >> depth & 1 == 1
+        let mut depth = name::label_count(qname);
+        let mut suffix = qname;
+        loop {
+            if self.depths[depth]
                 && let Some(value) = self.get(suffix)
                 && see(suffix, value) == Walk::Stop
             {
                 return;
             }
-            depth = depth.saturating_sub(1);
+            let Some(parent) = name::parent(suffix) else { return };
+            suffix = parent;
+            depth -= 1;
         }
     }
 

@@ -22,7 +22,7 @@ use crate::sys::Local;
 use crate::wire::answer::{Answer, Failure, write_error};
 use crate::wire::edns::{ErrorCode, ExtendedError};
 use crate::wire::header::rcode;
-use crate::wire::query::{Judged, Query, judge};
+use crate::wire::query::{Folded, Judged, Query, judge};
 
 /// The way back to clients that could not be answered at once.
 pub trait ReturnPath {
@@ -71,7 +71,8 @@ pub fn begin(
     path: Rc<dyn ReturnPath>,
     now: Instant,
 ) {
-    let Judged::Ask(query) = judge(packet) else { return };
+    let mut folded = Folded::default();
+    let Judged::Ask(query) = judge(packet, &mut folded) else { return };
     let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
     let rule = match decision.action {
         Action::Forward { rule } | Action::System { rule } => Some(rule),
@@ -188,7 +189,8 @@ fn resume(
     now: Instant,
 ) {
     let packet = Rc::clone(&waiter.packet);
-    let Judged::Ask(query) = judge(&packet) else { return };
+    let mut folded = Folded::default();
+    let Judged::Ask(query) = judge(&packet, &mut folded) else { return };
     let snapshot = Held::clone(&waiter.snapshot);
     if let Some(mut trail) = waiter.trail.take() {
         trail.take(&snapshot, &query, fetched, 0);
@@ -220,7 +222,8 @@ fn stale_of(errand: &SnapshotErrand, question: &Question, now: Instant) -> Optio
 /// the meantime, the client goes on waiting.
 fn give_stale(worker: &Worker, waiter: Waiter, errand: &SnapshotErrand, question: &Question, now: Instant) {
     let packet = Rc::clone(&waiter.packet);
-    let Judged::Ask(query) = judge(&packet) else { return };
+    let mut folded = Folded::default();
+    let Judged::Ask(query) = judge(&packet, &mut folded) else { return };
     match (stale_of(errand, question, now), errand.of) {
         (Some(answer), _) => {
             respond(worker, waiter, &query, &Found::Stale(answer));

@@ -35,7 +35,7 @@ use crate::wire::answer::{AnswerRef, Failure, TtlLimits, own_flags, put_opt, wri
 use crate::wire::edns::{self, ErrorCode, ExtendedError};
 use crate::wire::header::{bit, rcode};
 use crate::wire::name::MAX_NAME;
-use crate::wire::query::{Dropped, Judged, Query, is_transfer, judge};
+use crate::wire::query::{Dropped, Folded, Judged, Query, is_transfer, judge};
 use crate::wire::rdata::{class, rtype};
 use crate::wire::write::Writer;
 use crate::zone::Zone;
@@ -59,6 +59,24 @@ pub enum Step {
     Later,
 }
 
+/// A question in the middle of its turn: decided on, and next to be looked for in the cache.
+pub struct Asked<'a> {
+    query: Query<'a>,
+    decision: Decision,
+    /// The rule that decides, by its tag.
+    rule: u32,
+    key: Key<'a>,
+    hash: u32,
+    limit: usize,
+    transport: Transport,
+}
+
+/// What the first half of a turn came to.
+pub enum Opened<'a> {
+    Done(Step),
+    Asked(Asked<'a>),
+}
+
 /// One turn: a packet, and what it gets now. Nothing in here allocates on the way to a cached answer, waits,
 /// or holds a lock beyond a copy.
 ///
@@ -71,61 +89,92 @@ pub fn turn(
     now: Ticks,
     out: &mut [u8],
 ) -> Step {
+    let mut folded = Folded::default();
+    match open(counts, snapshot, packet, client, &mut folded, out) {
+        Opened::Done(step) => step,
+        Opened::Asked(asked) => conclude(counts, snapshot, &asked, now, out),
+    }
+}
+
+/// The first half of a turn: all up to the cache. Between the halves a batch has memory fetched for all of its
+/// questions.
+pub fn open<'a>(
+    counts: &WorkerCounts,
+    snapshot: &'a Snapshot,
+    packet: &'a [u8],
+    client: &Client,
+    folded: &'a mut Folded,
+    out: &mut [u8],
+) -> Opened<'a> {
     // Who may not ask learns that and costs no more: the access list stands before any look at the question.
     let allowed = snapshot.access.allows(client.address.ip());
+    let transport = client.transport;
 
     // The bytes alone decide on most of what is malformed, hostile or of another protocol.
-    let query = match judge(packet) {
-        Judged::Drop(why) => return silence(counts, why),
+    let query = match judge(packet, folded) {
+        Judged::Drop(why) => return Opened::Done(silence(counts, why)),
         Judged::Error(early) if allowed => {
             let len = write_error(out, &Failure::early(&early), None);
-            return reply(counts, client, Origin::Malformed, early.rcode, len);
+            return Opened::Done(reply(counts, transport, Origin::Malformed, early.rcode, len));
         }
         Judged::Error(early) => {
             let failure = Failure { rcode: rcode::REFUSED, ..Failure::early(&early) };
-            return refuse(counts, client, &failure, &not_allowed(), out);
+            return Opened::Done(refuse(counts, transport, &failure, &not_allowed(), out));
         }
         Judged::Ask(query) => query,
     };
+    let refused = |why, out| refuse(counts, transport, &Failure::of(&query, rcode::REFUSED), why, out);
     if !allowed {
-        return refuse(counts, client, &Failure::of(&query, rcode::REFUSED), &not_allowed(), out);
+        return Opened::Done(refused(&not_allowed(), out));
     }
 
     // A transfer has many messages; no forwarder can pass them on, and zones aren't given away.
     if is_transfer(query.rtype()) {
         let why = ExtendedError::new(ErrorCode::NotSupported, "zone transfers are not served");
-        return refuse(counts, client, &Failure::of(&query, rcode::REFUSED), &why, out);
+        return Opened::Done(refused(&why, out));
     }
 
     // The one decision, shared with `explain`.
     let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
     snapshot.decisions.count(counts, decision.action);
-    let limit = reply_limit(snapshot, &query, client.transport);
+    let limit = reply_limit(snapshot, &query, transport);
 
     // Own data before the cache: it can't be stale, and no target may speak for it.
     if let Some(zone) = snapshot.zone_of(decision.action) {
         let origin = if matches!(decision.action, Action::Zone(_)) { Origin::Zone } else { Origin::Builtin };
-        return match answer_from_zone(zone, &query, limit, out) {
-            ZoneReply::Whole { len, rcode } => reply(counts, client, origin, rcode, len),
+        return Opened::Done(match answer_from_zone(zone, &query, limit, out) {
+            ZoneReply::Whole { len, rcode } => reply(counts, transport, origin, rcode, len),
             ZoneReply::Leaves => Step::Later,
-        };
+        });
     }
     let Some(rule) = snapshot.rule_of(decision.action) else {
         let why = ExtendedError::new(ErrorCode::NotAuthoritative, "no zone and no rule covers this name");
-        return refuse(counts, client, &Failure::of(&query, rcode::REFUSED), &why, out);
+        return Opened::Done(refused(&why, out));
     };
-
-    // A kept answer counts only for the rule that made it: after a reload the rule may be another.
     let key = Key::of(&query, subnet_of(snapshot, rule, &query));
-    let hit = snapshot.cache.look(&key, snapshot.cache.hash(&key), |entry| {
-        let usable = entry.is_fresh(now) && entry.rule == rule.tag;
-        if !usable || leads_elsewhere(snapshot, decision, &entry.answer, &query) {
+    let hash = snapshot.cache.hash(&key);
+    Opened::Asked(Asked { query, decision, rule: rule.tag, key, hash, limit, transport })
+}
+
+/// The second half: the cached answer, or the way to the targets.
+pub fn conclude(
+    counts: &WorkerCounts,
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
+    now: Ticks,
+    out: &mut [u8],
+) -> Step {
+    let query = &asked.query;
+    // A kept answer counts only for the rule that made it: after a reload the rule may be another.
+    let hit = snapshot.cache.look(&asked.key, asked.hash, |entry| {
+        let usable = entry.is_fresh(now) && entry.rule == asked.rule;
+        if !usable || leads_elsewhere(snapshot, asked.decision, &entry.answer, query) {
             return None;
         }
-        Some((entry.answer.deliver(&query, entry.age(now), limit, out), entry.answer.rcode()))
+        Some((entry.answer.deliver(query, entry.age(now), asked.limit, out), entry.answer.rcode()))
     });
     if let Some((len, rcode)) = hit.flatten() {
-        return reply(counts, client, Origin::Cache, rcode, len);
+        return reply(counts, asked.transport, Origin::Cache, rcode, len);
     }
     counts::bump(&counts.misses);
     Step::Later
@@ -140,20 +189,20 @@ fn silence(counts: &WorkerCounts, why: Dropped) -> Step {
     Step::Silence
 }
 
-fn reply(counts: &WorkerCounts, client: &Client, origin: Origin, rcode: u16, len: usize) -> Step {
-    counts.replied(client.transport, origin, rcode);
+fn reply(counts: &WorkerCounts, transport: Transport, origin: Origin, rcode: u16, len: usize) -> Step {
+    counts.replied(transport, origin, rcode);
     Step::Reply(len)
 }
 
 fn refuse(
     counts: &WorkerCounts,
-    client: &Client,
+    transport: Transport,
     failure: &Failure<'_>,
     why: &ExtendedError,
     out: &mut [u8],
 ) -> Step {
     let len = write_error(out, failure, Some(why));
-    reply(counts, client, Origin::Refused, rcode::REFUSED, len)
+    reply(counts, transport, Origin::Refused, rcode::REFUSED, len)
 }
 
 fn not_allowed() -> ExtendedError {
@@ -176,9 +225,9 @@ fn reply_limit(snapshot: &Snapshot, query: &Query<'_>, transport: Transport) -> 
 fn subnet_of<'a>(snapshot: &Snapshot, rule: &snapshot::Rule, query: &Query<'a>) -> &'a [u8] {
     /// Family, two prefix lengths and an IPv6 address (RFC 7871 section 6). Longer ones are not that.
     const MAX_SUBNET: usize = 20;
-    let told = snapshot.endpoint_of(rule).client_subnet;
-    let subnet = query.edns.and_then(|edns| edns.client_subnet).filter(|_| told);
-    subnet.filter(|subnet| subnet.len() <= MAX_SUBNET).unwrap_or_default()
+    let Some(subnet) = query.edns.and_then(|edns| edns.client_subnet) else { return &[] };
+    let told = snapshot.endpoint_of(rule).client_subnet && subnet.len() <= MAX_SUBNET;
+    if told { subnet } else { &[] }
 }
 
 /// Whether an answer ends in a CNAME that another rule or zone than this one has to speak for.

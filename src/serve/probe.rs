@@ -12,7 +12,7 @@ use crate::cache::{Key, Ticks, seconds};
 use crate::config::diagnostic::Diagnostic;
 use crate::limits::DATAGRAM;
 use crate::wire::answer::{Answer, lifetime};
-use crate::wire::query::{Judged, judge};
+use crate::wire::query::{Folded, Judged, judge};
 use crate::wire::reply::{Reply, scan};
 
 /// What answers one client from a snapshot and what its cache was given.
@@ -44,7 +44,8 @@ impl Probe {
 
     /// Keeps `reply` as what the targets said to `query`. False if it is nothing to keep.
     pub fn keep(&self, query: &[u8], reply: &[u8]) -> bool {
-        let Judged::Ask(query) = judge(query) else { return false };
+        let mut folded = Folded::default();
+        let Judged::Ask(query) = judge(query, &mut folded) else { return false };
         let decision = self.snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
         let Some(rule) = self.snapshot.rule_of(decision.action) else { return false };
         let mut scanned = Reply::default();

@@ -15,11 +15,13 @@ use tokio::sync::Notify;
 
 use super::counts::{Loss, Transport};
 use super::miss::ReturnPath;
+use super::snapshot::Snapshot;
 use super::worker::{Stop, Worker};
-use super::{Client, Held, Step, miss, turn};
+use super::{Asked, Client, Held, Opened, Step, conclude, miss, open};
 use crate::forward::Inlet;
 use crate::limits::{BATCH, BATCHES_PER_TURN};
 use crate::sys::{Batch, Local, wait_for_datagrams};
+use crate::wire::query::Folded;
 
 /// One address, over UDP, on one worker.
 pub struct Listener {
@@ -27,6 +29,7 @@ pub struct Listener {
     worker: Rc<Worker>,
     incoming: RefCell<Batch>,
     outgoing: RefCell<Batch>,
+    folded: RefCell<Box<[Folded; BATCH]>>,
     /// Questions that wait for targets.
     waiting: Cell<usize>,
     /// One of them is answered.
@@ -42,6 +45,7 @@ impl Listener {
             worker,
             incoming: RefCell::default(),
             outgoing: RefCell::default(),
+            folded: RefCell::new(Box::new(std::array::from_fn(|_| Folded::default()))),
             waiting: Cell::new(0),
             answered: Notify::new(),
             flushing: Cell::new(false),
@@ -98,31 +102,58 @@ impl Listener {
         }
         let incoming = &*incoming;
         let snapshot = self.worker.shared.snapshot.load_full();
-        let now = snapshot.cache.now();
-        let mut outgoing = self.outgoing.borrow_mut();
-        let mut later: SmallVec<[usize; BATCH]> = SmallVec::new();
-        for index in 0..count {
-            let Some(peer) = incoming.peer(index) else { continue };
-            let Some(packet) = incoming.datagram(index) else {
-                self.worker.counts.lost(Loss::Oversized, 1);
-                continue;
-            };
-            let client = Client { address: peer, transport: Transport::Udp };
-            if outgoing.is_full() {
-                self.send(&mut outgoing);
-            }
-            match turn(&self.worker.counts, &snapshot, packet, &client, now, outgoing.room()) {
-                Step::Silence => {}
-                Step::Reply(len) => outgoing.push(len, Some(peer), incoming.local(index)),
-                Step::Later => later.push(index),
-            }
-        }
-        self.send(&mut outgoing);
-        drop(outgoing);
+        let later = self.answer_batch(&snapshot, incoming, count);
         if !later.is_empty() {
             self.begin(&snapshot, incoming, &later);
         }
         count
+    }
+
+    /// Answers what can be answered at once; gives the others. Questions for the cache are looked up together,
+    /// so that memory for one is fetched while the others are worked on.
+    fn answer_batch(&self, snapshot: &Snapshot, incoming: &Batch, count: usize) -> SmallVec<[usize; BATCH]> {
+        let (counts, now) = (&self.worker.counts, snapshot.cache.now());
+        let mut outgoing = self.outgoing.borrow_mut();
+        let mut folded = self.folded.borrow_mut();
+        let mut asked: SmallVec<[(usize, Asked<'_>); BATCH]> = SmallVec::new();
+        let mut later = SmallVec::new();
+        let mut take = |step, index, outgoing: &mut Batch| match step {
+            Step::Silence => {}
+            Step::Reply(len) => outgoing.push(len, incoming.peer(index), incoming.local(index)),
+            Step::Later => later.push(index),
+        };
+        for (index, folded) in (0..count).zip(folded.iter_mut()) {
+            let Some(address) = incoming.peer(index) else { continue };
+            let Some(packet) = incoming.datagram(index) else {
+                counts.lost(Loss::Oversized, 1);
+                continue;
+            };
+            let client = Client { address, transport: Transport::Udp };
+            match open(counts, snapshot, packet, &client, folded, self.room(&mut outgoing)) {
+                Opened::Done(step) => take(step, index, &mut outgoing),
+                Opened::Asked(question) => {
+                    snapshot.cache.fetch_bucket(question.hash);
+                    asked.push((index, question));
+                }
+            }
+        }
+        for (_, question) in &asked {
+            snapshot.cache.fetch_entry(question.hash);
+        }
+        for (index, question) in &asked {
+            let step = conclude(counts, snapshot, question, now, self.room(&mut outgoing));
+            take(step, *index, &mut outgoing);
+        }
+        self.send(&mut outgoing);
+        later
+    }
+
+    /// Room for one more reply.
+    fn room<'a>(&self, outgoing: &'a mut Batch) -> &'a mut [u8] {
+        if outgoing.is_full() {
+            self.send(outgoing);
+        }
+        outgoing.room()
     }
 
     /// Receives one batch without waiting, 0 datagrams if there are none. One that is not full has emptied the
@@ -172,10 +203,7 @@ impl ReturnPath for Listener {
     ) {
         {
             let mut outgoing = self.outgoing.borrow_mut();
-            if outgoing.is_full() {
-                self.send(&mut outgoing);
-            }
-            let len = write(outgoing.room());
+            let len = write(self.room(&mut outgoing));
             outgoing.push(len, Some(client.address), local);
         }
         self.waiting.set(self.waiting.get() - 1);

@@ -10,6 +10,8 @@ use super::reply::{self, Reply, sane_ttl};
 
 /// Octets in front of an answer's parts when it is packed.
 const PREFIX: usize = 12;
+/// Where a packed answer's question begins.
+pub const QUESTION: usize = PREFIX + HEADER;
 
 /// A packed answer: prefix, message without OPT, TTL offsets, options for the client's OPT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,18 +153,24 @@ pub fn lifetime(reply: &Reply, limits: TtlLimits) -> u32 {
 impl<'a> AnswerRef<'a> {
     /// Reads what `Answer::from_reply` packed; `bytes` may go on behind it.
     pub fn from_bytes(bytes: &'a [u8]) -> AnswerRef<'a> {
-        let part = |index: usize| usize::from(u16_at(bytes, 2 * index));
+        let prefix: &[u8; PREFIX] = bytes.first_chunk().expect("a packed answer has its prefix");
+        let part = |index: usize| usize::from(u16_at(prefix, 2 * index));
         let message_end = PREFIX + part(0);
         let ttls_end = message_end + 2 * part(1);
         AnswerRef {
             message: &bytes[PREFIX..message_end],
             ttls: &bytes[message_end..ttls_end],
             options: &bytes[ttls_end..ttls_end + part(2)],
-            additional_at: u16_at(bytes, 6),
-            cname_tail: u16_at(bytes, 8),
-            rcode_high: bytes[10],
+            additional_at: u16_at(prefix, 6),
+            cname_tail: u16_at(prefix, 8),
+            rcode_high: prefix[10],
             packed: &bytes[..ttls_end + part(2)],
         }
+    }
+
+    /// Octets that it was packed into.
+    pub fn packed_len(&self) -> usize {
+        self.packed.len()
     }
 
     pub fn to_answer(&self) -> Answer {

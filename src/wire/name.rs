@@ -69,7 +69,7 @@ impl Name {
 
     /// Labels without the root: `www.example.com` has 3.
     pub fn label_count(&self) -> usize {
-        labels(&self.0).count()
+        label_count(&self.0)
     }
 
     /// The name without its first label; none for the root.
@@ -233,6 +233,16 @@ pub fn labels(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
         0 => None,
         len => Some(&suffix[1..1 + usize::from(len)]),
     })
+}
+
+/// Labels of an uncompressed wire name without the root: 127 at most.
+pub fn label_count(wire: &[u8]) -> usize {
+    let (mut at, mut count) = (0, 0);
+    while let Some(&len @ 1..) = wire.get(at) {
+        at += 1 + usize::from(len);
+        count += 1;
+    }
+    count
 }
 
 /// The name itself, then each ancestor, the root last.

@@ -7,7 +7,6 @@ use super::name::{self, MAX_NAME};
 use super::rdata::{class, rtype};
 
 /// What to do with a packet after a look at its bytes alone.
-#[allow(clippy::large_enum_variant, reason = "a query lives on the stack for one turn; a box would allocate")]
 pub enum Judged<'a> {
     /// Never answered: too short to have an ID, or itself a response ("never answer an answer": two servers
     /// that answer each other's errors don't stop).
@@ -33,28 +32,40 @@ pub struct Early<'a> {
     pub edns: Option<Edns<'a>>,
 }
 
+/// Room for a question with its name in lower case. The caller keeps it: a query that owned it would be copied
+/// and cleared, 259 octets, on each step of its way.
+pub struct Folded([u8; MAX_NAME + 4]);
+
+impl Default for Folded {
+    fn default() -> Folded {
+        Folded([0; MAX_NAME + 4])
+    }
+}
+
 /// One question.
+#[derive(Clone, Copy)]
 pub struct Query<'a> {
     pub id: u16,
     /// The header's flags as the client sent them.
     pub bits: u16,
+    rtype: u16,
+    rclass: u16,
     pub edns: Option<Edns<'a>>,
     /// The question as the client spelled it: name, type, class.
     spelled: &'a [u8],
     /// The same, name in lower case.
-    folded: [u8; MAX_NAME + 4],
-    name_len: usize,
+    question: &'a [u8],
 }
 
 impl<'a> Query<'a> {
     /// The name in lower case, uncompressed.
-    pub fn qname(&self) -> &[u8] {
-        &self.folded[..self.name_len]
+    pub fn qname(&self) -> &'a [u8] {
+        &self.question[..self.question.len() - 4]
     }
 
     /// The question in wire form: name in lower case, type, class.
-    pub fn question(&self) -> &[u8] {
-        &self.folded[..self.name_len + 4]
+    pub fn question(&self) -> &'a [u8] {
+        self.question
     }
 
     /// The question in the client's own spelling.
@@ -63,11 +74,11 @@ impl<'a> Query<'a> {
     }
 
     pub fn rtype(&self) -> u16 {
-        u16_at(&self.folded, self.name_len)
+        self.rtype
     }
 
     pub fn rclass(&self) -> u16 {
-        u16_at(&self.folded, self.name_len + 2)
+        self.rclass
     }
 
     pub fn recursion_desired(&self) -> bool {
@@ -79,8 +90,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Judges a packet.
-pub fn judge(packet: &[u8]) -> Judged<'_> {
+/// Judges a packet. `folded` is room for the question that it may hold.
+pub fn judge<'a>(packet: &'a [u8], folded: &'a mut Folded) -> Judged<'a> {
     if packet.len() < HEADER {
         return Judged::Drop(Dropped::Short);
     }
@@ -107,14 +118,15 @@ pub fn judge(packet: &[u8]) -> Judged<'_> {
     if edns.is_some_and(|edns| edns.version > 0) {
         return early(rcode::BADVERS, spelled, edns);
     }
-    let name_len = spelled.len() - 4;
-    if is_meta(u16_at(spelled, name_len)) {
+    let (name, fixed) = spelled.split_at(spelled.len() - 4);
+    let (rtype, rclass) = (u16_at(fixed, 0), u16_at(fixed, 2));
+    if is_meta(rtype) {
         return early(rcode::FORMERR, spelled, edns);
     }
-    let mut folded = [0; MAX_NAME + 4];
-    folded[..spelled.len()].copy_from_slice(spelled);
-    name::fold_in_place(&mut folded[..name_len]);
-    Judged::Ask(Query { id, bits, edns, spelled, folded, name_len })
+    let question = &mut folded.0[..spelled.len()];
+    question.copy_from_slice(spelled);
+    name::fold_in_place(&mut question[..name.len()]);
+    Judged::Ask(Query { id, bits, rtype, rclass, edns, spelled, question })
 }
 
 /// Types that exist only in other places of a message (RFC 6895 section 3.1), never as a question.

@@ -1,11 +1,12 @@
 //! What must hold for any bytes, as plain functions: property tests and fuzz targets both call them.
 //! hickory-proto is the oracle.
 
+use dnsfwd::cache::{Cache, Key, seconds};
 use dnsfwd::wire::answer::{Answer, TtlLimits, lifetime};
 use dnsfwd::wire::copy;
 use dnsfwd::wire::header::{HEADER, bit, u16_at};
 use dnsfwd::wire::name::{self, MAX_NAME};
-use dnsfwd::wire::query::{Judged, judge};
+use dnsfwd::wire::query::{Folded, Judged, judge};
 use dnsfwd::wire::reply::{Reply, expand, records, scan};
 use dnsfwd::wire::write::Writer;
 use hickory_proto::op::Message;
@@ -14,7 +15,8 @@ pub const LIMITS: TtlLimits = TtlLimits { min: 0, max: 86_400, max_negative: 900
 
 /// Judging ends, and what it takes for a question is one for hickory too.
 pub fn check_query(packet: &[u8]) {
-    let Judged::Ask(query) = judge(packet) else { return };
+    let mut folded = Folded::default();
+    let Judged::Ask(query) = judge(packet, &mut folded) else { return };
     let name_len = query.qname().len();
     assert_eq!(name::wire_len(query.qname()), Some(name_len));
     assert!(query.spelled()[..name_len].eq_ignore_ascii_case(query.qname()));
@@ -40,7 +42,8 @@ pub fn check_reply(message: &[u8], question: &[u8]) {
     let _ = lifetime(&reply, LIMITS);
     for edns in [None, Some(512), Some(1232)] {
         let query_bytes = query_for(question, edns);
-        let Judged::Ask(query) = judge(&query_bytes) else { panic!("our own query is sound") };
+        let mut folded = Folded::default();
+        let Judged::Ask(query) = judge(&query_bytes, &mut folded) else { panic!("our own query is sound") };
         for (age, limit) in [(0, 65_535), (1, 512), (100_000, 1232)] {
             let mut out = vec![0; 65_535];
             let len = answer.view().deliver(&query, age, limit, &mut out);
@@ -48,9 +51,28 @@ pub fn check_reply(message: &[u8], question: &[u8]) {
             check_delivered(message, &out[..len], question, edns.is_some());
         }
     }
+    check_kept(&answer, question);
     check_copies(&answer);
     let mut target = [0; MAX_NAME];
     let _ = answer.view().cname_target(&mut target);
+}
+
+/// The cache gives back what it was given, whatever lies around it.
+fn check_kept(answer: &Answer, question: &[u8]) {
+    let cache = Cache::new(1 << 20);
+    let key = |flags, subnet| Key { question, flags, subnet };
+    let keys =
+        [key(0, &[][..]), key(9, &[]), key(1, &[0, 1, 24, 0, 10, 0, 0]), key(1, &[0, 1, 24, 0, 10, 0, 1])];
+    for (rule, key) in (1..).zip(&keys) {
+        cache.insert(key, cache.hash(key), rule, seconds(300), answer);
+    }
+    for (rule, key) in (1..).zip(&keys) {
+        let same = cache.look(key, cache.hash(key), |entry| {
+            entry.answer.to_answer() == *answer && entry.rule == rule && entry.subnet == key.subnet
+        });
+        // What is larger than a quarter of the ring is not kept.
+        assert!(same == Some(true) || same.is_none() && answer.as_bytes().len() > 200_000);
+    }
 }
 
 fn check_delivered(original: &[u8], delivered: &[u8], question: &[u8], edns: bool) {

@@ -9,7 +9,7 @@ use dnsfwd::policy::{Policy, RuleAction, builtin};
 use dnsfwd::serve::probe::Probe;
 use dnsfwd::wire::answer::{Answer, TtlLimits};
 use dnsfwd::wire::name::{Name, parse_wire};
-use dnsfwd::wire::query::{Judged, judge};
+use dnsfwd::wire::query::{Folded, Judged, judge};
 use dnsfwd::wire::rdata::{class, rtype};
 use dnsfwd::wire::reply::{Reply, scan};
 
@@ -86,8 +86,9 @@ fn case(name: &str) -> Case {
 
 fn judged(packet: fn(Case) -> Vec<u8>) -> Operation {
     let packets: Vec<Vec<u8>> = cases().into_iter().map(packet).collect();
+    let mut folded = Folded::default();
     Box::new(move |index| {
-        let judged = black_box(judge(black_box(&packets[index])));
+        let judged = black_box(judge(black_box(&packets[index]), &mut folded));
         assert!(matches!(judged, Judged::Ask(_)));
     })
 }

@@ -57,6 +57,8 @@ pub const LOOP_CHECKS_PER_ROUND: usize = 1;
 pub const LOOP_RECHECKS_PER_ROUND: usize = 4;
 /// From one look at all rules to the next.
 pub const LOOP_CHECK_EVERY: Duration = Duration::from_secs(300);
+/// From the start to the first look: by then the listeners are open.
+pub const LOOP_CHECK_FIRST: Duration = Duration::from_millis(500);
 /// A rule is not suspected again for so long.
 pub const LOOP_SUSPECT_AGAIN: Duration = Duration::from_secs(10);
 /// Rules under suspicion at once; what comes beyond is found in its turn.

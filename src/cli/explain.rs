@@ -210,6 +210,7 @@ mod tests {
                 rule: "awsanycompany.corp".into(),
             }),
             follow_cname: true,
+            loops: None,
             summary: "It is forwarded to aws-inbound.".into(),
         }
     }

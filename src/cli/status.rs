@@ -214,6 +214,8 @@ rules         2
 queries       100 udp
 cache         1 entry, 4.0 KiB of 256 MiB
               9 hits (90 %), 1 missed, 0 stale
+loops         rule anycompany.corp: its target 10.0.1.250:53 asks this server
+              for the same name (a loop); tried again in 7 s; no target is left
 
 endpoint aws-inbound
   10.0.1.250:53  ap-northeast-2a  down for 12s  rtt 4.2 ms

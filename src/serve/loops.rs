@@ -408,10 +408,8 @@ mod tests {
             loops.suspect(&name(&format!("{number}.example")), now);
             loops.suspect(&name(&format!("{number}.example")), now);
         }
-        assert_eq!(
-            (loops.lock().suspects.len(), loops.lock().suspected.len()),
-            (LOOP_SUSPECTS, LOOP_SUSPECTS)
-        );
+        assert_eq!(loops.lock().suspects.len(), LOOP_SUSPECTS);
+        assert_eq!(loops.lock().suspected.len(), LOOP_SUSPECTS);
         assert_eq!(loops.next_suspect(), Some(name("0.example")));
         loops.suspect(&name("0.example"), now + LOOP_SUSPECT_AGAIN / 2);
         assert_eq!(loops.next_suspect(), Some(name("1.example")), "not again so soon");

@@ -14,7 +14,7 @@ use crate::forward::coalesce::Seat;
 use crate::forward::mark::Mark;
 use crate::forward::target::State;
 use crate::forward::{Errand, Fetched};
-use crate::limits::{LOOP_CHECK_EVERY, LOOP_CHECKS_PER_ROUND, LOOP_RECHECKS_PER_ROUND};
+use crate::limits::{LOOP_CHECK_EVERY, LOOP_CHECK_FIRST, LOOP_CHECKS_PER_ROUND, LOOP_RECHECKS_PER_ROUND};
 use crate::policy::Action;
 use crate::wire::edns::{ErrorCode, ExtendedError};
 use crate::wire::name::Name;
@@ -39,13 +39,19 @@ impl Sweep {
     fn turns_to(&mut self, snapshot: &Snapshot, now: Instant) -> bool {
         let is_new = self.of != Some(snapshot.loaded_at);
         if is_new {
-            let only_new = self.seen > 0;
-            *self = Sweep { of: Some(snapshot.loaded_at), only_new, began: Some(now), next: 0, ..*self };
+            let is_first = self.of.is_none();
+            // At the start, listeners open only after the workers.
+            let began = if is_first { now + LOOP_CHECK_FIRST } else { now };
+            let of = Some(snapshot.loaded_at);
+            *self = Sweep { of, only_new: !is_first, began: Some(began), next: 0, seen: self.seen };
         }
         is_new
     }
 
     fn next(&mut self, snapshot: &Snapshot, now: Instant) -> Option<u32> {
+        if self.began.is_some_and(|began| now < began) {
+            return None;
+        }
         if self.next >= snapshot.rules.len() {
             self.seen = snapshot.rules.iter().map(|rule| rule.tag).max().unwrap_or(0).max(self.seen);
             let is_due = self.began.is_none_or(|began| now >= began + LOOP_CHECK_EVERY);

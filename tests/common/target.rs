@@ -49,10 +49,8 @@ impl Seen {
 
     /// One of the server's own questions that would show a loop.
     pub fn is_marked(&self) -> bool {
-        self.parsed()
-            .questions
-            .first()
-            .is_some_and(|(name, _, _)| name.get(1..).is_some_and(|rest| rest.starts_with(b"dnsfwd-loop-")))
+        let parsed = self.parsed();
+        parsed.questions.first().is_some_and(|(name, _, _)| name.starts_with(b"\x1cdnsfwd-loop-"))
     }
 
     /// Whether the first label has this text.

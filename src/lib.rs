@@ -31,6 +31,12 @@
 //! another target lives. [`forward::health`] probes it twice a second, and one good reply brings it back. If
 //! all are dead, clients get SERVFAIL with the reason in it within two seconds.
 //!
+//! # A target that asks us
+//!
+//! A rule's targets are asked now and then for a name that nobody else can know ([`forward::mark`]). If it arrives at
+//! a listener, questions of that rule go round in a circle: the target is left out, and a rule without any other is
+//! quarantined (`serve::loops`) until a marked question is answered and does not come back.
+//!
 //! # A reload
 //!
 //! The control plane ([`control`]) has a thread of its own. It calls [`serve::Server`], which reads all files

@@ -50,6 +50,25 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_millis(450);
 /// Where all targets of an endpoint are silent: between two clients' questions that try them nevertheless.
 pub const DARK_ATTEMPT_EVERY: Duration = Duration::from_secs(1);
 
+/// Rules whose targets are asked for a marked name in one round of probes: ten rules a second. 100,000 rules
+/// take three hours, and loops among them are found before that by what is suspicious of them.
+pub const LOOP_CHECKS_PER_ROUND: usize = 1;
+/// The same of rules that are suspect or known to loop.
+pub const LOOP_RECHECKS_PER_ROUND: usize = 4;
+/// From one look at all rules to the next.
+pub const LOOP_CHECK_EVERY: Duration = Duration::from_secs(300);
+/// From the start to the first look: by then the listeners are open.
+pub const LOOP_CHECK_FIRST: Duration = Duration::from_millis(500);
+/// A rule is not suspected again for so long.
+pub const LOOP_SUSPECT_AGAIN: Duration = Duration::from_secs(10);
+/// Rules under suspicion at once; what comes beyond is found in its turn.
+pub const LOOP_SUSPECTS: usize = 1024;
+/// How long a marked name that comes back is known: longer than servers go on trying.
+pub const LOOP_MARK_LIFE: Duration = Duration::from_secs(30);
+/// The first wait until a looping target is asked for a marked name again; each next one is twice as long.
+pub const LOOP_RETRY: Duration = Duration::from_secs(10);
+pub const LOOP_RETRY_MAX: Duration = Duration::from_secs(300);
+
 /// Client questions that one worker has waiting for targets. At 10,000 misses a second, each 1.9 s, all of them
 /// lost: 19,000.
 pub const WAITING_PER_WORKER: usize = 32_768;

@@ -82,6 +82,10 @@ pub fn show(explanation: &Explanation, paint: Paint) -> String {
     page += &labelled("not", &runner_up_lines(&explanation.runners_up));
     page += &labelled("endpoint", &explanation.endpoint.iter().cloned().collect::<Vec<_>>());
     page += &labelled("targets", &target_lines(&explanation.targets, paint));
+    page += &labelled(
+        "loop",
+        &explanation.loops.iter().flat_map(|why| wrap(why)).map(|line| paint.bad(&line)).collect::<Vec<_>>(),
+    );
     if matches!(explanation.decision.action, Action::Forward | Action::System) {
         page += &labelled("cache", &[cache_line(explanation.cache.as_ref(), explanation.offline)]);
         let followed = if explanation.follow_cname { "followed into" } else { "not followed into" };
@@ -206,6 +210,7 @@ mod tests {
                 rule: "awsanycompany.corp".into(),
             }),
             follow_cname: true,
+            loops: None,
             summary: "It is forwarded to aws-inbound.".into(),
         }
     }

@@ -1,11 +1,11 @@
 //! `dnsfwd status`: what the running server does at this moment.
 
-use super::text::{Paint, bytes, columns, count, duration, labelled, milliseconds, moment};
+use super::text::{Paint, bytes, columns, count, duration, labelled, milliseconds, moment, wrap};
 use super::{Common, Exit, print};
 use crate::control::client::ask;
 use crate::control::protocol::Request;
 use crate::control::report::{
-    CacheStatus, EndpointStatus, Listener, Status, TargetState, TargetStatus, ZoneStatus,
+    CacheStatus, EndpointStatus, Listener, LoopStatus, Status, TargetState, TargetStatus, ZoneStatus,
 };
 
 pub fn run(common: &Common) -> anyhow::Result<Exit> {
@@ -26,6 +26,8 @@ pub fn show(status: &Status, paint: Paint) -> String {
     let queries = status.queries.iter().map(|row| format!("{} {}", row.count, row.transport));
     page += &labelled("queries", &[queries.collect::<Vec<_>>().join(", ")]);
     page += &labelled("cache", &cache_lines(&status.cache));
+    page +=
+        &labelled("loops", &status.loops.iter().flat_map(|rule| loop_lines(rule, paint)).collect::<Vec<_>>());
     for endpoint in &status.endpoints {
         page += &show_endpoint(endpoint, paint);
     }
@@ -68,6 +70,13 @@ fn cache_lines(cache: &CacheStatus) -> Vec<String> {
     let looked = cache.hits + cache.misses;
     let share = (cache.hits * 100).checked_div(looked).map_or(String::new(), |share| format!(" ({share} %)"));
     vec![size, format!("{}{share}, {} missed, {} stale", count(cache.hits, "hit"), cache.misses, cache.stale)]
+}
+
+fn loop_lines(rule: &LoopStatus, paint: Paint) -> Vec<String> {
+    wrap(&rule.because)
+        .iter()
+        .map(|line| if rule.quarantined { paint.bad(line) } else { paint.doubtful(line) })
+        .collect()
 }
 
 fn show_endpoint(endpoint: &EndpointStatus, paint: Paint) -> String {
@@ -162,6 +171,16 @@ mod tests {
                     last_failure: Some("no answer within 400 ms".into()),
                 }],
             }],
+            loops: vec![LoopStatus {
+                domain: "anycompany.corp".into(),
+                endpoint: "aws-inbound".into(),
+                targets: vec!["10.0.1.250:53".parse().expect("literal")],
+                quarantined: true,
+                since_secs: 3,
+                because: "rule anycompany.corp: its target 10.0.1.250:53 asks this server for the same name \
+                          (a loop); tried again in 7 s; no target is left"
+                    .into(),
+            }],
             cache: CacheStatus {
                 entries: 1,
                 bytes: 4096,
@@ -195,6 +214,8 @@ rules         2
 queries       100 udp
 cache         1 entry, 4.0 KiB of 256 MiB
               9 hits (90 %), 1 missed, 0 stale
+loops         rule anycompany.corp: its target 10.0.1.250:53 asks this server
+              for the same name (a loop); tried again in 7 s; no target is left
 
 endpoint aws-inbound
   10.0.1.250:53  ap-northeast-2a  down for 12s  rtt 4.2 ms

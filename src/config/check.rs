@@ -14,12 +14,12 @@ use super::files;
 use super::reader::{At, Faults};
 use super::schema::{Action, Written, WrittenEndpoint, WrittenRule, WrittenRules, WrittenZone};
 use super::source::Place;
-use super::system::{self, Nameservers};
+use super::system::{self, Machine};
 use super::{Config, Endpoint, RuleAction, Rules, Server, Target, Zone, defaults, reverse, suggest, warn};
 use crate::wire::name::Name;
 
 /// With faults recorded the configuration is not whole, and must not be used.
-pub(super) fn check(mut written: Written, faults: &mut Faults, nameservers: Nameservers<'_>) -> Config {
+pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<'_>) -> Config {
     let mut config = std::mem::replace(&mut written.config, defaults::defaults());
     listeners(&written, &config, faults);
     ttls(&written, &config, faults);
@@ -36,11 +36,11 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, nameservers: Name
     let (rules, places) = rules(&mut written.rules, resolve, faults);
     config.rules = rules.shrink();
     if written.system.is_none() {
-        system_endpoint(&written.rules.rules, &mut config, faults, nameservers);
+        system_endpoint(&written.rules.rules, &mut config, faults, machine);
     }
     // With errors, what is unused or alone may be so just because of them.
     if !faults.has_errors() {
-        warn::warn(&written, &config, &places, &used, faults);
+        warn::warn(&written, &config, &places, &used, machine, faults);
     }
     config
 }
@@ -282,14 +282,9 @@ impl RuleTable {
 }
 
 /// Adds the system's own nameservers as an endpoint, if a SYSTEM rule needs them.
-fn system_endpoint(
-    written: &[WrittenRule],
-    config: &mut Config,
-    faults: &mut Faults,
-    nameservers: Nameservers<'_>,
-) {
+fn system_endpoint(written: &[WrittenRule], config: &mut Config, faults: &mut Faults, machine: Machine<'_>) {
     let Some(rule) = written.iter().find(|rule| rule.action == Some(Action::System)) else { return };
-    let targets = system_targets(&config.server, nameservers);
+    let targets = system_targets(&config.server, machine);
     if targets.is_empty() {
         let message = format!(
             "SYSTEM rules ask the nameservers of {}, and it names none but this server itself",
@@ -307,12 +302,12 @@ fn system_endpoint(
     });
 }
 
-fn system_targets(server: &Server, nameservers: Nameservers<'_>) -> Vec<Target> {
+fn system_targets(server: &Server, machine: Machine<'_>) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
-    for ip in nameservers() {
+    for ip in (machine.nameservers)() {
         let address = SocketAddr::new(ip, defaults::DNS_PORT);
         let known = targets.iter().any(|target| target.address == address);
-        if !known && !system::is_own(address, &server.listen) {
+        if !known && !system::is_own(address, &server.listen, machine) {
             targets.push(Target { address, az: None });
         }
     }

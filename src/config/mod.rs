@@ -35,7 +35,7 @@ pub use self::rules::{Rule, RuleAction, Rules};
 pub use self::source::Location;
 #[cfg(test)]
 use self::source::Source;
-use self::system::Nameservers;
+use self::system::Machine;
 use crate::wire::name::Name;
 
 /// What reading a configuration gave; `config` is none exactly when there is an error among the diagnostics.
@@ -158,7 +158,7 @@ pub struct Target {
 
 /// Reads the file and those of `conf.d` beside it. What can't be read is a diagnostic too.
 pub fn load(path: &Path) -> Loaded {
-    load_with(path, &system::nameservers)
+    load_with(path, system::THIS)
 }
 
 /// Where the server of these files listens for operators, as far as they can say: what `load` gives for sound
@@ -171,17 +171,17 @@ pub fn socket(path: &Path) -> PathBuf {
     }
 }
 
-fn load_with(path: &Path, nameservers: Nameservers<'_>) -> Loaded {
-    load_by(schema::read, path, nameservers)
+fn load_with(path: &Path, machine: Machine<'_>) -> Loaded {
+    load_by(schema::read, path, machine)
 }
 
 type Read = fn(&[files::ConfigFile], &mut reader::Faults) -> schema::Written;
 
-fn load_by(read: Read, path: &Path, nameservers: Nameservers<'_>) -> Loaded {
+fn load_by(read: Read, path: &Path, machine: Machine<'_>) -> Loaded {
     let mut faults = reader::Faults::default();
     let files = files::read(path, &mut faults);
     let written = read(&files, &mut faults);
-    let config = check::check(written, &mut faults, nameservers);
+    let config = check::check(written, &mut faults, machine);
     let mut diagnostics = faults.into_diagnostics();
     diagnostic::sort(&mut diagnostics);
     let sound = diagnostic::count(&diagnostics).errors == 0;

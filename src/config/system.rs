@@ -1,19 +1,29 @@
 //! The system's own nameservers, for SYSTEM rules without an endpoint of their own. Reads one file of the
 //! system; decides nothing.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use hickory_resolver::system_conf::read_system_conf;
+
+use super::defaults;
 
 /// What the file is called in messages, and the endpoint made of it.
 pub(super) const RESOLV_CONF: &str = "/etc/resolv.conf";
 pub(super) const ENDPOINT: &str = "resolv.conf";
 
-/// Where the nameservers come from; tests bring their own.
-pub(super) type Nameservers<'a> = &'a dyn Fn() -> Vec<IpAddr>;
+/// What is asked of the machine; tests bring their own.
+#[derive(Clone, Copy)]
+pub(super) struct Machine<'a> {
+    pub nameservers: &'a dyn Fn() -> Vec<IpAddr>,
+    /// Whether an address is one of its own.
+    pub has: &'a dyn Fn(IpAddr) -> bool,
+}
+
+/// The machine that this runs on.
+pub(super) const THIS: Machine<'static> = Machine { nameservers: &nameservers, has: &is_local };
 
 /// None when the file can't be read or names none: both end in the same advice.
-pub(super) fn nameservers() -> Vec<IpAddr> {
+fn nameservers() -> Vec<IpAddr> {
     match read_system_conf() {
         Ok((config, _)) => config.name_servers().iter().map(|server| server.ip).collect(),
         Err(_) => Vec::new(),
@@ -21,14 +31,31 @@ pub(super) fn nameservers() -> Vec<IpAddr> {
 }
 
 /// Would a query to `target` come back to one of our listeners? A wildcard listens on every loopback
-/// address; the machine's other addresses are not known here (the mark on our own queries finds those).
-pub(super) fn is_own(target: SocketAddr, listen: &[SocketAddr]) -> bool {
+/// address, and on those that the machine has now; one that it gets later is found by marked questions.
+pub(super) fn is_own(target: SocketAddr, listen: &[SocketAddr], machine: Machine<'_>) -> bool {
     let address = target.ip().to_canonical();
     listen.iter().any(|listener| {
         let wildcard = listener.ip().is_unspecified() && listener.is_ipv4() == address.is_ipv4();
         listener.port() == target.port()
-            && (listener.ip().to_canonical() == address || wildcard && address.is_loopback())
+            && (listener.ip().to_canonical() == address
+                || wildcard && (address.is_loopback() || (machine.has)(address)))
     })
+}
+
+/// Whether the machine has this address: then the system takes it as the source of what is sent there. Connecting
+/// a datagram socket sends nothing. Binding to the address would tell less: with `ip_nonlocal_bind`, as servers
+/// with a floating address have it, that always succeeds.
+fn is_local(address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let source = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, defaults::DNS_PORT))?;
+        socket.local_addr()
+    };
+    source().is_ok_and(|source| source.ip() == address)
 }
 
 #[cfg(test)]
@@ -39,8 +66,18 @@ mod tests {
     fn own_addresses() {
         let listen: Vec<SocketAddr> =
             ["0.0.0.0:53", "[::1]:5353"].iter().map(|text| text.parse().unwrap()).collect();
-        let own = |text: &str| is_own(text.parse().unwrap(), &listen);
+        let has = |address| address == IpAddr::from([10, 0, 0, 1]);
+        let machine = Machine { nameservers: &Vec::new, has: &has };
+        let own = |text: &str| is_own(text.parse().unwrap(), &listen, machine);
         assert!(own("127.0.0.53:53") && own("[::ffff:127.0.0.1]:53") && own("[::1]:5353"));
+        assert!(own("10.0.0.1:53") && !own("10.0.0.1:5353"), "any address of the machine's own");
         assert!(!own("127.0.0.1:5353") && !own("[::1]:53") && !own("10.0.0.2:53"));
+    }
+
+    /// This machine is one whose own address towards another one is its own; that other one is not.
+    #[test]
+    fn the_machines_addresses() {
+        assert!(is_local([127, 0, 0, 1].into()) && is_local(Ipv6Addr::LOCALHOST.into()));
+        assert!(!is_local([255, 255, 255, 255].into()) && !is_local([203, 0, 113, 77].into()));
     }
 }

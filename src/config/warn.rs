@@ -7,13 +7,21 @@ use foldhash::fast::RandomState;
 use super::reader::{At, Faults};
 use super::schema::Written;
 use super::source::Place;
-use super::{Config, Location, system};
+use super::system::{self, Machine};
+use super::{Config, Location};
 use crate::wire::name::{Name, suffixes};
 
 /// `places` are those of the configuration's rules.
-pub(super) fn warn(written: &Written, config: &Config, places: &[Place], used: &[bool], faults: &mut Faults) {
+pub(super) fn warn(
+    written: &Written,
+    config: &Config,
+    places: &[Place],
+    used: &[bool],
+    machine: Machine<'_>,
+    faults: &mut Faults,
+) {
     shadowed_rules(config, places, faults);
-    own_targets(written, config, faults);
+    own_targets(written, config, machine, faults);
     endpoints(written, config, used, faults);
     private_ranges(config, places, faults);
 }
@@ -33,10 +41,10 @@ fn shadowed_rules(config: &Config, places: &[Place], faults: &mut Faults) {
     }
 }
 
-fn own_targets(written: &Written, config: &Config, faults: &mut Faults) {
+fn own_targets(written: &Written, config: &Config, machine: Machine<'_>, faults: &mut Faults) {
     let targets = written.endpoints.iter().flat_map(|endpoint| endpoint.targets.iter().flatten());
     for At { value, place } in
-        targets.filter(|target| system::is_own(target.value.address, &config.server.listen))
+        targets.filter(|target| system::is_own(target.value.address, &config.server.listen, machine))
     {
         let message = format!("target {} is this server itself", value.address);
         let help = "queries would go round in a circle; write the address of another server";

@@ -79,6 +79,7 @@ pub fn status() -> Status {
         rules: 2,
         zones: vec![ZoneStatus { name: "anycompany.corp".into(), serial: 1, records: 5 }],
         endpoints: vec![EndpointStatus { name: "aws-inbound".into(), targets: vec![target_status()] }],
+        loops: Vec::new(),
         cache: CacheStatus { entries: 10, bytes: 4096, limit_bytes: 1 << 28, hits: 90, misses: 10, stale: 0 },
         queries: vec![TransportCount { transport: "udp".into(), count: 100 }],
         reloads: 1,
@@ -120,6 +121,7 @@ pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
         targets: Vec::new(),
         cache: None,
         follow_cname: true,
+        loops: None,
         summary: "it is forwarded to aws-inbound".into(),
     }
 }
@@ -164,6 +166,8 @@ pub fn sample() -> Sample {
         reload_failures: 0,
         shed: vec![DropCount { reason: "line".into(), count: 3 }],
         dropped: vec![DropCount { reason: "short".into(), count: 2 }],
+        loops: vec![RuleLoops { domain: "corp.example".into(), count: 1 }],
+        quarantined: 1,
         in_flight: 1,
         tcp_connections: 2,
     }

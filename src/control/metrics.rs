@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 /// Every family: name, kind, labels, help. The README's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 25] = [
+pub const FAMILIES: [(&str, Kind, &str, &str); 27] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -37,6 +37,13 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 25] = [
     ),
     ("dnsfwd_queries_in_flight", Kind::Gauge, "", "Queries that wait for a target."),
     ("dnsfwd_tcp_connections", Kind::Gauge, "", "Open TCP connections of clients."),
+    (
+        "dnsfwd_rule_loops_total",
+        Kind::Counter,
+        "domain",
+        "Times that a target was found to ask this server back.",
+    ),
+    ("dnsfwd_rules_quarantined", Kind::Gauge, "", "Rules all of whose targets ask this server back."),
     ("dnsfwd_target_queries_total", Kind::Counter, "rule, endpoint, target", "Queries sent to a target."),
     (
         "dnsfwd_target_timeouts_total",
@@ -154,6 +161,10 @@ fn publish_traffic(sample: &Sample) {
     for row in &sample.shed {
         counter!("dnsfwd_shed_queries_total", "reason" => row.reason.clone()).absolute(row.count);
     }
+    for row in &sample.loops {
+        counter!("dnsfwd_rule_loops_total", "domain" => row.domain.clone()).absolute(row.count);
+    }
+    gauge!("dnsfwd_rules_quarantined").set(sample.quarantined as f64);
     gauge!("dnsfwd_queries_in_flight").set(sample.in_flight as f64);
     gauge!("dnsfwd_tcp_connections").set(sample.tcp_connections as f64);
 }

@@ -83,6 +83,8 @@ pub struct Status {
     pub rules: u64,
     pub zones: Vec<ZoneStatus>,
     pub endpoints: Vec<EndpointStatus>,
+    /// Rules with targets that ask this server for the rules' own names.
+    pub loops: Vec<LoopStatus>,
     pub cache: CacheStatus,
     pub queries: Vec<TransportCount>,
     pub reloads: u64,
@@ -156,6 +158,20 @@ impl From<State> for TargetState {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopStatus {
+    /// The rule's domain.
+    pub domain: String,
+    pub endpoint: String,
+    /// Those whose questions come back.
+    pub targets: Vec<SocketAddr>,
+    /// No other target is left: its questions get SERVFAIL.
+    pub quarantined: bool,
+    pub since_secs: u64,
+    /// All of it in one sentence.
+    pub because: String,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheStatus {
     pub entries: u64,
@@ -201,6 +217,8 @@ pub struct Explanation {
     pub cache: Option<CacheEntry>,
     /// Whether a CNAME that leads to another rule or zone is followed there.
     pub follow_cname: bool,
+    /// Why not all targets of the rule are asked, if it loops.
+    pub loops: Option<String>,
     /// All of it in one sentence.
     pub summary: String,
 }
@@ -334,6 +352,10 @@ pub struct Sample {
     pub dropped: Vec<DropCount>,
     /// Queries told off because too many wait, by whose room was full (`line`, `endpoint`, `client`).
     pub shed: Vec<DropCount>,
+    /// Loops found, by rule.
+    pub loops: Vec<RuleLoops>,
+    /// Rules that loop through all their targets.
+    pub quarantined: u64,
     pub in_flight: u64,
     pub tcp_connections: u64,
 }
@@ -358,6 +380,12 @@ pub struct AnswerCount {
 pub struct DecisionCount {
     pub kind: Action,
     /// Empty when nothing matched. One series each: whoever samples leaves out those that count zero.
+    pub domain: String,
+    pub count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleLoops {
     pub domain: String,
     pub count: u64,
 }

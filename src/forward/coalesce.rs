@@ -112,6 +112,16 @@ impl InFlight {
         }
     }
 
+    /// The leads of all questions of a rule (by its tag). Looks at every question in flight.
+    pub fn leads_of(&self, rule: u32) -> Vec<Seat> {
+        let mut leads = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            leads.extend(shard.iter().filter(|entry| entry.question.rule == rule).map(|entry| entry.lead));
+        }
+        leads
+    }
+
     fn lock(&self, hash: u32) -> MutexGuard<'_, HashTable<Entry>> {
         self.shards[hash as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,6 +156,7 @@ mod tests {
         for other in [question(&[], true, 7), question(&[], false, 8), question(&[0, 1, 24, 0], false, 7)] {
             assert_eq!(in_flight.join(&other, seat(2)), Role::Lead, "another question in some respect");
         }
+        assert_eq!(in_flight.leads_of(7).len(), 3);
         assert_eq!(in_flight.leave(&question(&[], false, 7), lead), [there]);
         assert_eq!(in_flight.leave(&question(&[], false, 7), lead), []);
         assert_eq!(in_flight.join(&question(&[], false, 7), there), Role::Lead);

@@ -6,17 +6,20 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
 
+use rand::RngExt;
 use rand::rngs::StdRng;
 use slotmap::SlotMap;
 use smallvec::SmallVec;
 
 use super::coalesce::Question;
 use super::flight::{Aim, Flight, Means};
+use super::mark::Mark;
 use super::{Errand, Fetched, FlightId, Ticket, Transport, Trouble};
-use crate::limits::PROBE_TIMEOUT;
+use crate::limits::{PROBE_TIMEOUT, QUERY_DEADLINE};
 use crate::wire::answer::Ask;
 use crate::wire::header::bit;
-use crate::wire::rdata::class;
+use crate::wire::name::Name;
+use crate::wire::rdata::{class, rtype};
 use crate::wire::reply::Reply;
 
 /// A question that is over, for some or all who wait.
@@ -85,6 +88,13 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
         }
     }
 
+    /// Keeps a filed question from these targets.
+    pub fn avoid(&mut self, id: FlightId, targets: &[u16]) {
+        if let Some(flight) = self.flights.get_mut(id) {
+            flight.avoid(targets);
+        }
+    }
+
     /// Takes a filed question back; gives who waits for it.
     pub fn withdraw(&mut self, id: FlightId) -> Option<W> {
         self.flights.remove(id)?.waiters.pop().map(|(_, waiter)| waiter)
@@ -98,17 +108,40 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
         });
     }
 
-    /// Asks a target of the errand's endpoint what it is probed with.
-    pub fn probe(&mut self, errand: E, target: usize, now: Instant, transport: &dyn Transport) {
+    /// Asks a target of the errand's endpoint what it is probed with; for `name`, if its own name is of no use.
+    pub fn probe(
+        &mut self,
+        errand: E,
+        target: usize,
+        name: Option<&Name>,
+        now: Instant,
+        transport: &dyn Transport,
+    ) {
         let probe = &errand.endpoint().probe;
-        let fixed = [probe.rtype.to_be_bytes(), class::IN.to_be_bytes()].concat();
-        let question = [probe.name.as_wire(), &fixed].concat();
-        let ask =
-            Ask { question: &question, bits: bit::RD, dnssec_ok: false, client_subnet: &[], edns: true };
-        // No rule has the tag 0, and nobody looks for it in flight.
-        let question = Question::new(&ask, 0, 0);
+        let question = own_question(name.unwrap_or(&probe.name), probe.rtype);
         let aim = Aim::Probe { target: target as u16 };
         let id = self.file(question, errand, aim, now + PROBE_TIMEOUT, None);
+        self.start(id, now, transport);
+    }
+
+    /// A mark that is not out yet.
+    pub fn new_mark(&mut self) -> Mark {
+        Mark(self.random.random())
+    }
+
+    /// Asks a target for a marked name. It ends as any question does, with nobody waiting.
+    pub fn ask_marked(
+        &mut self,
+        errand: E,
+        target: usize,
+        name: &Name,
+        now: Instant,
+        transport: &dyn Transport,
+    ) {
+        // The type that every server forwards: dnsmasq's `filterwin2k` keeps SOA to itself.
+        let question = own_question(name, rtype::A);
+        let aim = Aim::Mark { target: target as u16 };
+        let id = self.file(question, errand, aim, now + QUERY_DEADLINE, None);
         self.start(id, now, transport);
     }
 
@@ -292,6 +325,14 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
             self.timers.push(Reverse((due, id)));
         }
     }
+}
+
+/// A question that no client asked. No rule has the tag 0, and nobody looks for it in flight.
+fn own_question(name: &Name, rtype: u16) -> Question {
+    let fixed = [rtype.to_be_bytes(), class::IN.to_be_bytes()].concat();
+    let question = [name.as_wire(), &fixed].concat();
+    let ask = Ask { question: &question, bits: bit::RD, dnssec_ok: false, client_subnet: &[], edns: true };
+    Question::new(&ask, 0, 0)
 }
 
 fn slow<E, W>(flight: FlightId, question: Question, errand: E, waiters: SmallVec<[W; 1]>) -> Finished<E, W> {

@@ -28,6 +28,9 @@ pub enum Aim {
     Try,
     /// To see whether this target is of use.
     Probe { target: u16 },
+    /// To see whether a marked question comes back from this target. Says nothing of its health: whatever it
+    /// does with a name that does not exist is all right.
+    Mark { target: u16 },
 }
 
 pub struct Flight<E, W> {
@@ -130,6 +133,12 @@ impl<E: Errand, W> Flight<E, W> {
         }
     }
 
+    /// Keeps the question from these targets.
+    pub fn avoid(&mut self, targets: &[u16]) {
+        self.progress.tried.extend_from_slice(targets);
+        self.progress.failed.extend_from_slice(targets);
+    }
+
     /// Asks the next target; gives what the question came to if there is nothing left to wait for.
     pub fn go_on(&mut self, means: &mut Means<'_>) -> Option<Fetched> {
         let asked_before = self.progress.sent > 0;
@@ -213,7 +222,8 @@ impl<E: Errand, W> Flight<E, W> {
             self.hedge(means);
         }
         let (attempt, _) = self.patience.filter(|(_, until)| *until <= means.now)?;
-        if let Some(attempt) = self.attempts.get(usize::from(attempt)).copied() {
+        if let Some(attempt) = self.attempts.get(usize::from(attempt)).copied().filter(|_| !self.is_marked())
+        {
             self.target(usize::from(attempt.target)).late(attempt.sent, means.now);
         }
         self.patience = self.younger_patience(means.now);
@@ -247,11 +257,15 @@ impl<E: Errand, W> Flight<E, W> {
         &self.errand.endpoint().targets[index].target
     }
 
+    fn is_marked(&self) -> bool {
+        matches!(self.aim, Aim::Mark { .. })
+    }
+
     fn most_attempts(&self) -> usize {
         match self.aim {
             Aim::Answer => MAX_ATTEMPTS,
             // One, and once more in another manner: without an OPT, or over TCP.
-            Aim::Try | Aim::Probe { .. } => 2,
+            Aim::Try | Aim::Probe { .. } | Aim::Mark { .. } => 2,
         }
     }
 
@@ -324,8 +338,8 @@ impl<E: Errand, W> Flight<E, W> {
                 Aim::Try if tried.is_empty() => {
                     self.errand.endpoint().pick(tried, means.now, means.random)?
                 }
-                Aim::Probe { target } if tried.is_empty() => usize::from(target),
-                Aim::Try | Aim::Probe { .. } => return None,
+                Aim::Probe { target } | Aim::Mark { target } if tried.is_empty() => usize::from(target),
+                Aim::Try | Aim::Probe { .. } | Aim::Mark { .. } => return None,
             };
             self.progress.tried.push(index as u16);
             let edns = self.target(index).takes_edns(means.now);
@@ -380,7 +394,9 @@ impl<E: Errand, W> Flight<E, W> {
                 if let Some(stats) = self.errand.stats(target) {
                     stats.timed_out();
                 }
-                self.target(target).lost(attempt.sent, now);
+                if !self.is_marked() {
+                    self.target(target).lost(attempt.sent, now);
+                }
             }
         }
     }
@@ -393,7 +409,7 @@ impl<E: Errand, W> Flight<E, W> {
             Outcome::Answer { .. } | Outcome::Truncated | Outcome::NoEdns => Worth::Good,
             _ => Worth::Failure,
         };
-        if let Aim::Probe { .. } = self.aim {
+        if let Aim::Probe { .. } | Aim::Mark { .. } = self.aim {
             // What it proves is seen when it is over.
             return;
         }

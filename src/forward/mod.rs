@@ -11,6 +11,7 @@ pub mod datagram;
 pub mod exchange;
 pub mod flight;
 pub mod judge;
+pub mod mark;
 pub mod network;
 pub mod pick;
 pub mod probe;

@@ -53,6 +53,7 @@ pub fn explain(
         targets,
         cache: rule.and_then(|rule| cached(snapshot, rule, name, rtype)),
         follow_cname: rule.is_none_or(|rule| rule.follow_cname),
+        loops: None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::snapshot::{Rule, Snapshot};
 use super::{Held, subnet_of};
 use crate::cache::{Entry, FAILURE_KEPT, Key, key_flags, seconds};
 use crate::forward::coalesce::Question;
+use crate::forward::mark::Mark;
 use crate::forward::pick::Endpoint;
 use crate::forward::stats::Exchanges;
 use crate::forward::{Errand, Fetched};
@@ -28,13 +29,18 @@ pub struct SnapshotErrand {
 pub enum Of {
     Rule(u32),
     Endpoint(u32),
+    /// A marked question on behalf of the rule.
+    Mark {
+        rule: u32,
+        mark: Mark,
+    },
 }
 
 impl SnapshotErrand {
     pub fn rule(&self) -> Option<&Rule> {
         match self.of {
             Of::Rule(index) => self.snapshot.rules.get(index as usize),
-            Of::Endpoint(_) => None,
+            Of::Endpoint(_) | Of::Mark { .. } => None,
         }
     }
 }
@@ -42,7 +48,9 @@ impl SnapshotErrand {
 impl Errand for SnapshotErrand {
     fn endpoint(&self) -> &Endpoint {
         match self.of {
-            Of::Rule(index) => self.snapshot.endpoint_of(&self.snapshot.rules[index as usize]),
+            Of::Rule(rule) | Of::Mark { rule, .. } => {
+                self.snapshot.endpoint_of(&self.snapshot.rules[rule as usize])
+            }
             Of::Endpoint(index) => &self.snapshot.endpoints[index as usize],
         }
     }
@@ -50,7 +58,7 @@ impl Errand for SnapshotErrand {
     fn stats(&self, target: usize) -> Option<&Exchanges> {
         match self.of {
             Of::Rule(index) => self.snapshot.stats_of(index).get(target).map(Arc::as_ref),
-            Of::Endpoint(_) => None,
+            Of::Endpoint(_) | Of::Mark { .. } => None,
         }
     }
 

@@ -6,10 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::counts::Origin;
 use super::fetch::{self, Of, SnapshotErrand};
 use super::follow::{Course, Trail};
 use super::line::Place;
+use super::loops::Passage;
+use super::marks;
 use super::worker::Worker;
 use super::{Client, Held, leads_elsewhere, reply_limit};
 use crate::forward::coalesce::{Question, Role, Seat};
@@ -73,6 +77,19 @@ pub fn begin(
 ) {
     let mut folded = Folded::default();
     let Judged::Ask(query) = judge(packet, &mut folded) else { return };
+    let waiter = |place| Waiter {
+        snapshot: Held::clone(snapshot),
+        packet: packet.into(),
+        client: *client,
+        local,
+        path,
+        deadline: now + QUERY_DEADLINE,
+        trail: None,
+        place,
+    };
+    if let Some(why) = marks::came_back(worker, &query, now) {
+        return respond(worker, waiter(None), &query, &Found::Failed(why));
+    }
     let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
     let rule = match decision.action {
         Action::Forward { rule } | Action::System { rule } => Some(rule),
@@ -84,16 +101,7 @@ pub fn begin(
         Arc::as_ptr(endpoint) as usize
     });
     let place = worker.wait_in_line(endpoint, client.address.ip(), packet.len());
-    let waiter = Waiter {
-        snapshot: Held::clone(snapshot),
-        packet: packet.into(),
-        client: *client,
-        local,
-        path,
-        deadline: now + QUERY_DEADLINE,
-        trail: None,
-        place: place.ok(),
-    };
+    let waiter = waiter(place.ok());
     if let Err(full) = place {
         worker.counts.shed(full);
         let why = ExtendedError::new(ErrorCode::Other, full.why());
@@ -117,7 +125,13 @@ pub fn settle(worker: &Worker, now: Instant) {
 
 fn finish(worker: &Worker, finished: Finished<SnapshotErrand, Waiter>, now: Instant) {
     let Finished { flight, question, errand, fetched, waiters, end } = finished;
+    if let Of::Mark { mark, .. } = errand.of {
+        return marks::is_over(worker, mark, &fetched, now);
+    }
     if end == End::Led {
+        if is_silence(&fetched) && !errand.endpoint().is_dark(now) {
+            marks::suspect(worker, &errand, now);
+        }
         fetch::keep(&errand, &question, &fetched, now);
         // After the cache: who comes in between finds it there.
         let shared = &worker.shared;
@@ -136,6 +150,16 @@ fn finish(worker: &Worker, finished: Finished<SnapshotErrand, Waiter>, now: Inst
 /// Asks a rule's targets, unless somebody does already or there is nobody to ask.
 fn ask(worker: &Worker, waiter: Waiter, rule: u32, question: Question, now: Instant) {
     let errand = SnapshotErrand { snapshot: Held::clone(&waiter.snapshot), of: Of::Rule(rule) };
+    let avoided = match marks::passage(worker, &errand, rule, now) {
+        Passage::Free => SmallVec::new(),
+        Passage::Avoid(targets) => targets,
+        Passage::Barred(why) => {
+            return resume(worker, waiter, &errand, &question, &Fetched::Failed(why), now);
+        }
+    };
+    if is_a_target(&waiter.client, &errand) {
+        marks::suspect(worker, &errand, now);
+    }
     if errand.endpoint().is_dark(now) {
         return tell_dark(worker, waiter, &errand, question, now);
     }
@@ -146,6 +170,7 @@ fn ask(worker: &Worker, waiter: Waiter, rule: u32, question: Question, now: Inst
     let deadline = waiter.deadline;
     let mut exchange = worker.exchange();
     let flight = exchange.file(question.clone(), errand, Aim::Answer, deadline, Some(waiter));
+    exchange.avoid(flight, &avoided);
     if let Some(at) = stale_at {
         exchange.give_stale_at(flight, at);
     }
@@ -154,6 +179,17 @@ fn ask(worker: &Worker, waiter: Waiter, rule: u32, question: Question, now: Inst
         Role::Join(other) => exchange.join(flight, other),
         Role::Follow => exchange.wait(flight),
     }
+}
+
+/// All targets were silent until the deadline.
+fn is_silence(fetched: &Fetched) -> bool {
+    matches!(fetched, Fetched::Failed(why) if why.code == ErrorCode::NoReachableAuthority)
+}
+
+/// Whether the client has the address of a target that its question goes to.
+fn is_a_target(client: &Client, errand: &SnapshotErrand) -> bool {
+    let client = client.address.ip().to_canonical();
+    errand.endpoint().targets.iter().any(|member| member.target.address.ip().to_canonical() == client)
 }
 
 /// No target says anything: nobody waits for that. One question a second tries nevertheless, and its client does
@@ -229,7 +265,7 @@ fn give_stale(worker: &Worker, waiter: Waiter, errand: &SnapshotErrand, question
             respond(worker, waiter, &query, &Found::Stale(answer));
         }
         (None, Of::Rule(rule)) => ask(worker, waiter, rule, question.clone(), now),
-        (None, Of::Endpoint(_)) => {}
+        (None, Of::Endpoint(_) | Of::Mark { .. }) => {}
     }
 }
 

@@ -9,6 +9,8 @@ mod fetch;
 mod follow;
 mod line;
 mod listen;
+mod loops;
+mod marks;
 mod miss;
 mod offline;
 #[doc(hidden)]

@@ -12,6 +12,7 @@ use std::{fmt, io};
 use arc_swap::ArcSwap;
 
 use super::counts::{self, Origin, WorkerCounts};
+use super::loops::Loops;
 use super::reports::{
     endpoint_report, exchange_samples, listener_reports, target_samples, tracing_level, transport_counts,
     zone_reports,
@@ -126,6 +127,7 @@ impl Prepared {
             in_flight: InFlight::default(),
             inboxes: (0..count).map(|_| Inbox::default()).collect(),
             connections: Connections::default(),
+            loops: Loops::default(),
         });
         let worker =
             |index| thread::start(index, Arc::clone(&shared)).map_err(|source| StartError::Worker { source });
@@ -164,6 +166,11 @@ impl Server {
 
     fn snapshot(&self) -> Arc<Snapshot> {
         self.shared.snapshot.load_full()
+    }
+
+    fn loops(&self, snapshot: &Snapshot) -> Vec<report::LoopStatus> {
+        let endpoint = |domain: &Name| snapshot.rule_for(domain).map(|(_, endpoint, _)| &**endpoint);
+        self.shared.loops.reports(endpoint, Instant::now())
     }
 
     fn refuse(&self, diagnostics: Vec<Diagnostic>, problems: Vec<String>) -> report::Reload {
@@ -238,6 +245,7 @@ impl Core for Server {
             rules: snapshot.rules.len() as u64,
             zones: zone_reports(&snapshot),
             endpoints: snapshot.endpoints.iter().map(|endpoint| endpoint_report(endpoint)).collect(),
+            loops: self.loops(&snapshot),
             cache: report::CacheStatus {
                 entries: usage.entries,
                 bytes: usage.bytes,
@@ -256,7 +264,14 @@ impl Core for Server {
     }
 
     fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation {
-        explain::explain(&self.snapshot(), name, rtype, client, explain::Knows::State)
+        let snapshot = self.snapshot();
+        let mut explanation = explain::explain(&snapshot, name, rtype, client, explain::Knows::State);
+        let of_rule =
+            |rule: &report::LoopStatus| explanation.decision.domain.as_deref() == Some(&rule.domain);
+        if explanation.endpoint.is_some() {
+            explanation.loops = self.loops(&snapshot).into_iter().find(of_rule).map(|rule| rule.because);
+        }
+        explanation
     }
 
     fn flush(&self, name: &Name, tree: bool) -> report::Flush {
@@ -296,6 +311,8 @@ impl Core for Server {
             reload_failures: self.reload_failures.load(Relaxed),
             dropped: counts::dropped(&self.counts),
             shed: counts::shed(&self.counts),
+            loops: self.shared.loops.found(),
+            quarantined: self.loops(&snapshot).iter().filter(|rule| rule.quarantined).count() as u64,
             in_flight: counts::sum(&self.counts, |worker| &worker.in_flight),
             tcp_connections: self.shared.connections.open() as u64,
         }

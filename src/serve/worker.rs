@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 use super::counts::WorkerCounts;
 use super::fetch::{Of, SnapshotErrand};
 use super::line::{Full, Line, Place};
+use super::loops::Loops;
+use super::marks::{self, Sweep};
 use super::miss::{ReturnPath, Waiter, settle};
 use super::snapshot::Snapshot;
 use crate::forward::coalesce::InFlight;
@@ -30,6 +32,7 @@ pub struct Shared {
     /// One for each worker.
     pub inboxes: Vec<Inbox>,
     pub connections: Connections,
+    pub loops: Loops,
 }
 
 /// What other workers tell one about questions that its clients wait for too.
@@ -120,6 +123,8 @@ pub struct Worker {
     rearm: Notify,
     /// When it is looked next who needs a probe; one worker does that for all.
     probes_at: Cell<Option<Instant>>,
+    /// The rule that is looked at next for a loop.
+    pub sweep: RefCell<Sweep>,
     line: RefCell<Line>,
     idle: Notify,
 }
@@ -146,6 +151,7 @@ impl Worker {
             armed: Cell::new(None),
             rearm: Notify::new(),
             probes_at: Cell::new((index == 0).then_some(now)),
+            sweep: RefCell::default(),
             line: RefCell::default(),
             idle: Notify::new(),
         })
@@ -245,7 +251,7 @@ impl Worker {
         exchange.into_iter().chain(self.probes_at.get()).min()
     }
 
-    /// Asks the targets that are to be probed now.
+    /// Asks the targets that are to be probed now, and those of the rules that are looked at for loops.
     fn probe(&self, now: Instant) {
         let snapshot = self.shared.snapshot.load_full();
         for (index, endpoint) in snapshot.endpoints.iter().enumerate() {
@@ -253,9 +259,11 @@ impl Worker {
                 endpoint.targets[target].target.probe_sent(now);
                 let errand =
                     SnapshotErrand { snapshot: Arc::clone(&snapshot), of: Of::Endpoint(index as u32) };
-                self.exchange.borrow_mut().probe(errand, target, now, self.transport());
+                let name = marks::probe_name(self, &snapshot, index, target);
+                self.exchange.borrow_mut().probe(errand, target, name.as_ref(), now, self.transport());
             }
         }
+        marks::round(self, &snapshot, now);
     }
 
     /// Takes what other workers tell, until the worker ends.

@@ -31,7 +31,7 @@ impl Stage {
         script: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
     ) -> Stage {
         let net = Net::new();
-        let target = Scripted::start(net.at(10), move |seen| match seen.is_probe() {
+        let target = Scripted::start(net.at(10), move |seen| match seen.is_probe() || seen.is_marked() {
             true => vec![Act::Reply(seen.reply().bytes())],
             false => script(seen),
         });

@@ -47,6 +47,12 @@ impl Seen {
         self.parsed().questions.first().is_some_and(|(_, rtype, _)| *rtype == 6)
     }
 
+    /// One of the server's own questions that would show a loop.
+    pub fn is_marked(&self) -> bool {
+        let parsed = self.parsed();
+        parsed.questions.first().is_some_and(|(name, _, _)| name.starts_with(b"\x1cdnsfwd-loop-"))
+    }
+
     /// Whether the first label has this text.
     pub fn first_label(&self) -> String {
         let name = self.name();
@@ -105,7 +111,7 @@ impl Scripted {
 
     pub fn seen(&self) -> Vec<Seen> {
         let all = self.seen.lock().unwrap().clone();
-        all.into_iter().filter(|seen| !seen.asks_for_soa()).collect()
+        all.into_iter().filter(|seen| !seen.asks_for_soa() && !seen.is_marked()).collect()
     }
 
     /// How often a name was asked for, whatever the type.

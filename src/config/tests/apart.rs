@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use super::super::diagnostic::render;
 use super::super::text::Apart;
 use super::super::{Loaded, Source, load_by, schema, socket};
-use super::Folder;
+use super::{Folder, machine};
 
 fn load_whole(path: &Path) -> Loaded {
-    load_by(schema::read_whole, path, &|| vec![IpAddr::from([192, 0, 2, 53])])
+    load_by(schema::read_whole, path, machine(&|| vec![IpAddr::from([192, 0, 2, 53])]))
 }
 
 /// Loads the files in both ways, and gives the rendered faults.

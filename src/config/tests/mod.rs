@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::render;
+use super::system::Machine;
 use super::{Config, Loaded, load_with};
 
 /// A folder with files, gone after the test.
@@ -43,8 +44,13 @@ impl Folder {
 }
 
 /// With a fixed nameserver in the place of the machine's.
+/// A machine that has no address but loopback's.
+fn machine(nameservers: &dyn Fn() -> Vec<IpAddr>) -> Machine<'_> {
+    Machine { nameservers, has: &|_| false }
+}
+
 fn load_from(path: &Path) -> Loaded {
-    load_with(path, &|| vec![IpAddr::from([192, 0, 2, 53])])
+    load_with(path, machine(&|| vec![IpAddr::from([192, 0, 2, 53])]))
 }
 
 /// The configuration of one file, which must be sound.

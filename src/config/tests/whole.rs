@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::super::{LogFormat, LogLevel, RuleAction, defaults, load};
-use super::{Folder, codes, load_with, sound};
+use super::{Folder, codes, load_with, machine, sound};
 
 const PUBLIC: &str = "[[endpoint]]\nname = \"public\"\ntargets = [{ address = \"192.0.2.1\" }]\n";
 
@@ -120,7 +120,8 @@ fn our_own_listener_is_no_nameserver() {
     let rule = "[[rule]]\ndomain = 'a.example'\ntype = 'SYSTEM'\n";
     let folder = Folder::new(&[("dnsfwd.toml", &format!("version = 1\n{rule}"))]);
     let with = |nameservers: &[[u8; 4]]| {
-        load_with(&folder.path(), &|| nameservers.iter().map(|&octets| IpAddr::from(octets)).collect())
+        let addresses = || nameservers.iter().map(|&octets| IpAddr::from(octets)).collect();
+        load_with(&folder.path(), machine(&addresses))
     };
     for nameservers in [&[] as &[[u8; 4]], &[[127, 0, 0, 1], [127, 0, 0, 53]]] {
         let loaded = with(nameservers);

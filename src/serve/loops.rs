@@ -1,0 +1,431 @@
+//! Rules whose questions come back: which targets they loop through, and when those are asked again. Shared by
+//! all workers; a rule that never looped costs nothing here. Time comes in as an argument.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::control::report;
+use crate::forward::mark::Mark;
+use crate::forward::pick::Endpoint;
+use crate::limits::{LOOP_MARK_LIFE, LOOP_RETRY, LOOP_RETRY_MAX, LOOP_SUSPECT_AGAIN, LOOP_SUSPECTS};
+use crate::wire::edns::{ErrorCode, ExtendedError};
+use crate::wire::name::Name;
+
+#[derive(Default)]
+pub struct Loops {
+    /// How many rules are in the table: while it is none, nobody looks there.
+    known: AtomicUsize,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    /// By domain; a domain has one rule.
+    looped: HashMap<Name, Looped>,
+    /// Marked questions that may still come back.
+    sent: HashMap<Mark, Sent>,
+    /// Loops found, of each rule that had one.
+    found: BTreeMap<Name, u64>,
+    suspects: VecDeque<Name>,
+    suspected: HashMap<Name, Instant>,
+}
+
+struct Looped {
+    endpoint: String,
+    targets: SmallVec<[LoopedTarget; 1]>,
+}
+
+struct LoopedTarget {
+    address: SocketAddr,
+    since: Instant,
+    back_off: BackOff,
+}
+
+/// When a target is asked for a marked name again: after 10 s, and then with twice the pause each time.
+#[derive(Clone, Copy, Debug)]
+struct BackOff {
+    pause: Duration,
+    at: Instant,
+}
+
+impl BackOff {
+    fn from(now: Instant) -> BackOff {
+        BackOff { pause: LOOP_RETRY, at: now + LOOP_RETRY }
+    }
+
+    fn again(&mut self, now: Instant) {
+        self.pause = (self.pause * 2).min(LOOP_RETRY_MAX);
+        self.at = now + self.pause;
+    }
+}
+
+/// A marked question: what was asked for which rule, and whether it came back.
+pub struct Sent {
+    pub domain: Name,
+    pub endpoint: String,
+    pub target: SocketAddr,
+    pub at: Instant,
+    pub back: bool,
+}
+
+/// How a rule's question may go to its endpoint.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Passage {
+    Free,
+    /// To the others than these targets.
+    Avoid(SmallVec<[u16; 4]>),
+    /// To none: all targets that could be asked ask this server.
+    Barred(ExtendedError),
+}
+
+/// What a marked name that arrives here tells.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// Nothing: the mark is another server's, or old.
+    Unknown,
+    /// A loop that is known.
+    Known,
+    /// A loop of this rule, through this target.
+    Found { domain: Name, endpoint: String, target: SocketAddr },
+}
+
+impl Loops {
+    /// How a question of the rule may go.
+    pub fn passage(&self, domain: &Name, endpoint: &Endpoint, now: Instant) -> Passage {
+        if self.known.load(Relaxed) == 0 {
+            return Passage::Free;
+        }
+        let table = self.lock();
+        let looped = table.looped.get(domain).filter(|looped| looped.endpoint == endpoint.name);
+        let Some(looped) = looped else { return Passage::Free };
+        let avoided: SmallVec<[u16; 4]> = looped.indices(endpoint).collect();
+        match looped.bars(endpoint, now) {
+            _ if avoided.is_empty() => Passage::Free,
+            true => Passage::Barred(ExtendedError::new(ErrorCode::Other, looped.because(domain, now))),
+            false => Passage::Avoid(avoided),
+        }
+    }
+
+    /// Whether the rule is known to loop through this target.
+    pub fn has(&self, domain: &Name, endpoint: &str, target: SocketAddr) -> bool {
+        let knows = || {
+            let table = self.lock();
+            let looped = table.looped.get(domain).filter(|looped| looped.endpoint == endpoint);
+            looped.is_some_and(|looped| looped.targets.iter().any(|looped| looped.address == target))
+        };
+        self.known.load(Relaxed) > 0 && knows()
+    }
+
+    /// Something speaks for a loop of this rule: it is to be looked at soon.
+    pub fn suspect(&self, domain: &Name, now: Instant) {
+        let mut table = self.lock();
+        let fresh = |at: &Instant| now.saturating_duration_since(*at) < LOOP_SUSPECT_AGAIN;
+        if table.suspected.get(domain).is_some_and(fresh) || table.looped.contains_key(domain) {
+            return;
+        }
+        if table.suspected.len() >= LOOP_SUSPECTS {
+            table.suspected.retain(|_, at| fresh(at));
+        }
+        if table.suspected.len() < LOOP_SUSPECTS {
+            table.suspected.insert(domain.clone(), now);
+            table.suspects.push_back(domain.clone());
+        }
+    }
+
+    /// The rule that was suspected first and not looked at since.
+    pub fn next_suspect(&self) -> Option<Name> {
+        self.lock().suspects.pop_front()
+    }
+
+    /// Looping targets, with their rules, that are to be asked now; each is due again after a longer pause.
+    pub fn due(&self, most: usize, now: Instant) -> Vec<(Name, SocketAddr)> {
+        if self.known.load(Relaxed) == 0 {
+            return Vec::new();
+        }
+        let mut due = Vec::new();
+        for (domain, looped) in &mut self.lock().looped {
+            for target in looped.targets.iter_mut().filter(|target| target.back_off.at <= now) {
+                if due.len() < most {
+                    target.back_off.again(now);
+                    due.push((domain.clone(), target.address));
+                }
+            }
+        }
+        due
+    }
+
+    /// A marked question leaves.
+    pub fn sent(&self, mark: Mark, sent: Sent) {
+        let mut table = self.lock();
+        let now = sent.at;
+        table.sent.retain(|_, sent| now.saturating_duration_since(sent.at) < LOOP_MARK_LIFE);
+        table.sent.insert(mark, sent);
+    }
+
+    /// A marked question arrives here.
+    pub fn came_back(&self, mark: Mark, now: Instant) -> Returned {
+        let mut table = self.lock();
+        let Table { looped, sent, found, .. } = &mut *table;
+        let Some(sent) = sent.get_mut(&mark) else { return Returned::Unknown };
+        sent.back = true;
+        let entry = looped.entry(sent.domain.clone());
+        let entry =
+            entry.or_insert_with(|| Looped { endpoint: sent.endpoint.clone(), targets: SmallVec::new() });
+        if entry.endpoint != sent.endpoint {
+            // A reload gave the rule another endpoint.
+            *entry = Looped { endpoint: sent.endpoint.clone(), targets: SmallVec::new() };
+        }
+        if entry.targets.iter().any(|target| target.address == sent.target) {
+            return Returned::Known;
+        }
+        let back_off = BackOff::from(now);
+        entry.targets.push(LoopedTarget { address: sent.target, since: now, back_off });
+        *found.entry(sent.domain.clone()).or_default() += 1;
+        self.known.store(looped.len(), Relaxed);
+        Returned::Found { domain: sent.domain.clone(), endpoint: sent.endpoint.clone(), target: sent.target }
+    }
+
+    /// A target has replied to a marked question: if that has not come back, a loop through it is over. Gives
+    /// rule, endpoint and target then, and how long it was.
+    pub fn answered(&self, mark: Mark, now: Instant) -> Option<(Name, String, SocketAddr, Duration)> {
+        let mut table = self.lock();
+        let Table { looped, sent, .. } = &mut *table;
+        let sent = sent.get(&mark).filter(|sent| !sent.back)?;
+        let entry = looped.get_mut(&sent.domain).filter(|looped| looped.endpoint == sent.endpoint)?;
+        let index = entry.targets.iter().position(|target| target.address == sent.target)?;
+        let target = entry.targets.remove(index);
+        if entry.targets.is_empty() {
+            looped.remove(&sent.domain);
+            self.known.store(looped.len(), Relaxed);
+        }
+        let lasted = now.saturating_duration_since(target.since);
+        Some((sent.domain.clone(), sent.endpoint.clone(), sent.target, lasted))
+    }
+
+    /// Forgets rules that are gone or ask others now, so that reloads don't pile them up. `asks` tells whether
+    /// a rule still asks a target by way of an endpoint.
+    pub fn retain(&self, is_rule: impl Fn(&Name) -> bool, asks: impl Fn(&Name, &str, SocketAddr) -> bool) {
+        let mut table = self.lock();
+        table.looped.retain(|domain, looped| {
+            looped.targets.retain(|target| asks(domain, &looped.endpoint, target.address));
+            !looped.targets.is_empty()
+        });
+        table.found.retain(|domain, _| is_rule(domain));
+        table.suspects.retain(|domain| is_rule(domain));
+        let waiting: HashSet<Name> = table.suspects.iter().cloned().collect();
+        table.suspected.retain(|domain, _| waiting.contains(domain));
+        self.known.store(table.looped.len(), Relaxed);
+    }
+
+    /// Loops found, by rule.
+    pub fn found(&self) -> Vec<report::RuleLoops> {
+        let row =
+            |(domain, count): (&Name, &u64)| report::RuleLoops { domain: domain.to_string(), count: *count };
+        self.lock().found.iter().map(row).collect()
+    }
+
+    /// All loops that are known, by domain. `endpoint_of` gives a rule's endpoint.
+    pub fn reports<'a>(
+        &self,
+        endpoint_of: impl Fn(&Name) -> Option<&'a Endpoint>,
+        now: Instant,
+    ) -> Vec<report::LoopStatus> {
+        let table = self.lock();
+        let report = |(domain, looped): (&Name, &Looped)| {
+            let endpoint = endpoint_of(domain).filter(|endpoint| endpoint.name == looped.endpoint)?;
+            let first = looped.targets.iter().map(|target| target.since).min()?;
+            let quarantined = looped.bars(endpoint, now);
+            let rest = if quarantined { "no target is left" } else { "the other targets are asked" };
+            Some(report::LoopStatus {
+                domain: domain.to_string(),
+                endpoint: looped.endpoint.clone(),
+                targets: looped.targets.iter().map(|target| target.address).collect(),
+                quarantined,
+                since_secs: now.saturating_duration_since(first).as_secs(),
+                because: format!("{}; {rest}", looped.because(domain, now)),
+            })
+        };
+        let mut reports: Vec<_> = table.looped.iter().filter_map(report).collect();
+        reports.sort_by(|one, other| one.domain.cmp(&other.domain));
+        reports
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Looped {
+    fn has(&self, address: SocketAddr) -> bool {
+        self.targets.iter().any(|target| target.address == address)
+    }
+
+    fn indices(&self, endpoint: &Endpoint) -> impl Iterator<Item = u16> {
+        let targets = endpoint.targets.iter().enumerate();
+        targets.filter(|(_, member)| self.has(member.target.address)).map(|(index, _)| index as u16)
+    }
+
+    /// Whether no target is left: a drained one is no help.
+    fn bars(&self, endpoint: &Endpoint, now: Instant) -> bool {
+        let mut asked = endpoint.targets.iter().filter(|member| member.target.drained_for(now).is_none());
+        asked.all(|member| self.has(member.target.address))
+    }
+
+    fn because(&self, domain: &Name, now: Instant) -> String {
+        let addresses: Vec<String> = self.targets.iter().map(|target| target.address.to_string()).collect();
+        let (whose, ask) = match addresses.len() {
+            1 => ("its target", "asks"),
+            _ => ("its targets", "ask"),
+        };
+        let next = self.targets.iter().map(|target| target.back_off.at).min().unwrap_or(now);
+        let left = next.saturating_duration_since(now).as_secs_f64().ceil();
+        format!(
+            "rule {domain}: {whose} {} {ask} this server for the same name (a loop); tried again in {left} s",
+            addresses.join(", ")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::forward::pick::{Expect, Member, Probe};
+    use crate::forward::target::Target;
+    use crate::wire::rdata::rtype;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("literal")
+    }
+
+    fn address(host: u8) -> SocketAddr {
+        ([10, 0, 0, host], 53).into()
+    }
+
+    fn endpoint(hosts: &[u8]) -> Endpoint {
+        let member = |host: &u8| Member {
+            target: Arc::new(Target::new(address(*host), None, "e")),
+            tier: 0,
+            near: true,
+        };
+        let probe = Probe { name: Name::root(), rtype: rtype::SOA, expect: Expect::Answer };
+        Endpoint::new("e".to_string(), hosts.iter().map(member).collect(), false, probe)
+    }
+
+    fn send(loops: &Loops, mark: u64, host: u8, at: Instant) {
+        let sent = Sent {
+            domain: name("corp.example"),
+            endpoint: "e".into(),
+            target: address(host),
+            at,
+            back: false,
+        };
+        loops.sent(Mark(mark), sent);
+    }
+
+    fn passage(loops: &Loops, endpoint: &Endpoint, now: Instant) -> Passage {
+        loops.passage(&name("corp.example"), endpoint, now)
+    }
+
+    #[test]
+    fn the_pause_doubles_up_to_five_minutes() {
+        let mut now = Instant::now();
+        let loops = Loops::default();
+        send(&loops, 1, 1, now);
+        loops.came_back(Mark(1), now);
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            let begin = now;
+            while loops.due(9, now).is_empty() {
+                now += Duration::from_secs(1);
+                assert!(now < begin + Duration::from_secs(400));
+            }
+            pauses.push((now - begin).as_secs());
+        }
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 300, 300, 300]);
+    }
+
+    #[test]
+    fn a_mark_that_comes_back_bars_the_rule_until_one_does_not() {
+        let (loops, now) = (Loops::default(), Instant::now());
+        let (one, other) = (endpoint(&[1]), endpoint(&[2]));
+        assert_eq!(passage(&loops, &one, now), Passage::Free);
+        send(&loops, 1, 1, now);
+        let found =
+            Returned::Found { domain: name("corp.example"), endpoint: "e".into(), target: address(1) };
+        assert_eq!(loops.came_back(Mark(2), now), Returned::Unknown);
+        assert_eq!(loops.came_back(Mark(1), now), found);
+        assert_eq!(loops.came_back(Mark(1), now), Returned::Known, "servers try again");
+        let Passage::Barred(why) = passage(&loops, &one, now) else { panic!("barred") };
+        let text = "rule corp.example: its target 10.0.0.1:53 asks this server for the same name (a loop); tried \
+                    again in 10 s";
+        assert_eq!((why.code, &*why.text), (ErrorCode::Other, text));
+        assert_eq!(passage(&loops, &other, now), Passage::Free, "this one was never asked");
+        assert_eq!(loops.passage(&name("example"), &one, now), Passage::Free);
+        assert_eq!(loops.answered(Mark(1), now), None, "an answer to one that came back");
+
+        let later = now + Duration::from_secs(60);
+        send(&loops, 3, 1, later);
+        let over = loops.answered(Mark(3), later).expect("this one has not come back");
+        assert_eq!((over.2, over.3), (address(1), Duration::from_secs(60)));
+        assert_eq!(passage(&loops, &one, later), Passage::Free);
+        assert_eq!(loops.answered(Mark(3), later), None, "it is over once");
+        assert_eq!(loops.found()[0].count, 1);
+    }
+
+    #[test]
+    fn one_looping_target_of_two_is_avoided() {
+        let (loops, now) = (Loops::default(), Instant::now());
+        let both = endpoint(&[1, 2]);
+        send(&loops, 1, 2, now);
+        loops.came_back(Mark(1), now);
+        assert_eq!(passage(&loops, &both, now), Passage::Avoid(SmallVec::from_slice(&[1])));
+        both.targets[0].target.drain(now, None);
+        assert!(matches!(passage(&loops, &both, now), Passage::Barred(_)), "the other one is drained");
+        both.targets[0].target.enable();
+        send(&loops, 2, 1, now);
+        loops.came_back(Mark(2), now);
+        let Passage::Barred(why) = passage(&loops, &both, now) else { panic!("barred") };
+        assert!(why.text.contains("its targets 10.0.0.2:53, 10.0.0.1:53 ask this"), "{}", why.text);
+    }
+
+    #[test]
+    fn old_marks_and_suspicions_take_no_room() {
+        let (loops, now) = (Loops::default(), Instant::now());
+        for mark in 0..10_000 {
+            send(&loops, mark, 1, now + Duration::from_millis(20 * mark));
+        }
+        let per_life = LOOP_MARK_LIFE.as_millis() as usize / 20;
+        assert!(loops.lock().sent.len() <= per_life);
+        assert_eq!(loops.came_back(Mark(1), now), Returned::Unknown);
+        for number in 0..5000 {
+            loops.suspect(&name(&format!("{number}.example")), now);
+            loops.suspect(&name(&format!("{number}.example")), now);
+        }
+        assert_eq!(loops.lock().suspects.len(), LOOP_SUSPECTS);
+        assert_eq!(loops.lock().suspected.len(), LOOP_SUSPECTS);
+        assert_eq!(loops.next_suspect(), Some(name("0.example")));
+        loops.suspect(&name("0.example"), now + LOOP_SUSPECT_AGAIN / 2);
+        assert_eq!(loops.next_suspect(), Some(name("1.example")), "not again so soon");
+    }
+
+    #[test]
+    fn a_reload_keeps_what_is_still_asked() {
+        let (loops, now) = (Loops::default(), Instant::now());
+        send(&loops, 1, 1, now);
+        loops.came_back(Mark(1), now);
+        loops.retain(|_| true, |_, _, _| true);
+        assert!(loops.has(&name("corp.example"), "e", address(1)));
+        loops.retain(|_| true, |_, _, target| target != address(1));
+        assert!(!loops.has(&name("corp.example"), "e", address(1)));
+        assert_eq!(loops.found().len(), 1);
+        loops.retain(|_| false, |_, _, _| false);
+        assert_eq!(loops.found(), []);
+    }
+}

@@ -54,6 +54,7 @@ pub mod control;
 pub mod forward;
 pub mod limits;
 pub mod policy;
+pub mod scenario;
 pub mod serve;
 pub mod sys;
 pub mod wire;

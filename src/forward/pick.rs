@@ -132,6 +132,12 @@ impl Endpoint {
         }
     }
 
+    /// Lets its clock begin elsewhere: for stages, whose clock is their own.
+    pub fn began_at(mut self, began: Instant) -> Endpoint {
+        self.began = began;
+        self
+    }
+
     /// The next target to ask that is not in `tried`.
     pub fn pick(&self, tried: &[u16], now: Instant, random: &mut impl Rng) -> Option<usize> {
         self.pick_where(tried, now, random, |_| true)

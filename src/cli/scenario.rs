@@ -54,8 +54,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
 
 impl From<Outcome> for Played {
     fn from(outcome: Outcome) -> Played {
-        let failed =
-            |failure: scenario::Failure| Failed { line: failure.line, what: failure.what };
+        let failed = |failure: scenario::Failure| Failed { line: failure.line, what: failure.what };
         Played {
             file: outcome.path.display().to_string(),
             queries: outcome.queries,

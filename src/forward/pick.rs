@@ -155,6 +155,11 @@ impl Endpoint {
         asked().next().is_some() && asked().all(|member| member.target.state() == State::Silent)
     }
 
+    /// Whether some target has come back just now.
+    pub fn is_coming_back(&self) -> bool {
+        self.targets.iter().any(|member| member.target.state() == State::Returning)
+    }
+
     /// Why nobody is asked, for clients.
     pub fn darkness(&self, now: Instant) -> ExtendedError {
         let word = |member: &Member| {

@@ -10,15 +10,9 @@ use super::target::{Act, Pattern, Said, Scope, Speech, USUAL_DELAY};
 use super::world::numbered;
 use crate::config::units::parse_duration;
 use crate::control::rtype;
+use crate::limits::{SCENARIO_QUESTIONS, SCENARIO_TIME, SCENARIO_WORKERS};
 use crate::wire::header::{bit, rcode_name};
 use crate::wire::name::Name;
-
-/// Workers that a scenario may have.
-const MAX_WORKERS: usize = 8;
-/// Questions that one line may ask.
-const MAX_LOAD: u64 = 1_000_000;
-/// The longest time that a scenario may take.
-const MAX_TIME: Duration = Duration::from_secs(7 * 86_400);
 
 /// A scenario as it was read.
 pub struct Scenario {
@@ -62,9 +56,21 @@ pub struct Load {
 
 pub enum Expect {
     /// Of the questions of a label, or of the latest line that asks, at least so many in a hundred.
-    Answers { label: Option<String>, percent: f64, wanted: Box<Wanted> },
-    State { target: SocketAddr, word: String },
-    Count { counted: Counted, compare: Compare, number: u64, since: Duration },
+    Answers {
+        label: Option<String>,
+        percent: f64,
+        wanted: Box<Wanted>,
+    },
+    State {
+        target: SocketAddr,
+        word: String,
+    },
+    Count {
+        counted: Counted,
+        compare: Compare,
+        number: u64,
+        since: Duration,
+    },
 }
 
 /// What an answer must be; what is not named is free.
@@ -181,7 +187,7 @@ impl<'a> Reader<'a> {
     fn line(&mut self, line: usize, mut words: Words<'_>) -> Read<()> {
         match words.next() {
             "config" => self.config = Some(self.block()?),
-            "workers" => self.workers = words.bounded("workers", 1..=MAX_WORKERS as u64)? as usize,
+            "workers" => self.workers = words.bounded("workers", 1..=SCENARIO_WORKERS as u64)? as usize,
             "seed" => self.seed = words.bounded("seed", 0..=u64::MAX)?,
             "target" => {
                 let target = words.target()?;
@@ -319,8 +325,8 @@ impl Words<'_> {
         let word = self.next();
         match parse_duration(word) {
             _ if word == "0" => Ok(Duration::ZERO),
-            Ok(time) if time <= MAX_TIME => Ok(time),
-            Ok(_) => wrong(format!("`{word}` is longer than a week"), "write a shorter time"),
+            Ok(time) if time <= SCENARIO_TIME => Ok(time),
+            Ok(_) => wrong(format!("`{word}` is longer than a day"), "write a shorter time"),
             Err(why) => wrong(format!("`{word}` is no time: {why}"), "write it as 50ms, 2s or 1m30s"),
         }
     }
@@ -399,23 +405,20 @@ impl Words<'_> {
 
     fn load(&mut self) -> Read<What> {
         if !self.take("ask") {
-            return wrong(
-                "`ask` is missing",
-                "write `clients ask *.corp.example A 500 a second for 10s`",
-            );
+            return wrong("`ask` is missing", "write `clients ask *.corp.example A 500 a second for 10s`");
         }
         let pattern = self.next().to_string();
         if numbered(&pattern, 0).is_none() {
             return wrong(format!("`{pattern}` is no name"), "write a name; `*` in it becomes a number");
         }
         let rtype = self.rtype()?;
-        let rate = self.bounded("questions", 1..=MAX_LOAD)?;
+        let rate = self.bounded("questions", 1..=SCENARIO_QUESTIONS)?;
         if !self.take_all("a second for") {
             return wrong("`a second for` is missing", "write `500 a second for 10s`");
         }
         let length = self.time()?;
-        if rate * (length.as_millis() as u64) / 1000 > MAX_LOAD {
-            return wrong("these are too many questions", format!("ask at most {MAX_LOAD}"));
+        if rate * (length.as_millis() as u64) / 1000 > SCENARIO_QUESTIONS {
+            return wrong("these are too many questions", format!("ask at most {SCENARIO_QUESTIONS}"));
         }
         let client = if self.take("from") { Some(self.address()?) } else { None };
         let label = if self.take("as") { Some(self.next().to_string()) } else { None };
@@ -600,4 +603,3 @@ impl Words<'_> {
 fn rcode_of(word: &str) -> Option<u16> {
     (0..32).find(|&code| rcode_name(code) == word)
 }
-

@@ -231,9 +231,8 @@ impl<'a> Play<'a> {
             Counted::OverTcp(target) => (asked(target, true, false), "queries over TCP"),
             Counted::Probes(target) => (asked(target, false, true), "probes"),
             Counted::Hedges => {
-                let hedges = |target: &std::sync::Arc<crate::forward::target::Target>| {
-                    target.hedges.load(Relaxed)
-                };
+                let hedges =
+                    |target: &std::sync::Arc<crate::forward::target::Target>| target.hedges.load(Relaxed);
                 (self.world.stage.targets().iter().map(hedges).sum(), "hedges")
             }
             Counted::Waiting => (self.world.stage.waiting(), "waiting clients"),
@@ -255,7 +254,8 @@ impl<'a> Play<'a> {
             .collect();
         if ((total - faults.len()) as f64) < total as f64 * percent / 100.0 {
             let (count, first) = (faults.len(), &faults[0]);
-            let rest = if count > 1 { format!(" (and {} of {total} more)", count - 1) } else { String::new() };
+            let rest =
+                if count > 1 { format!(" (and {} of {total} more)", count - 1) } else { String::new() };
             self.fail(line, format!("{first}{rest}"));
         }
     }

@@ -29,6 +29,8 @@ pub enum Speech {
     /// The network says that nobody is there.
     Refuse,
     Say(Said),
+    /// Data drawn by chance for each answer, so that no two are alike; good for so many seconds.
+    Stamp(u32),
     /// TC over UDP; over TCP the usual answer.
     Truncate,
     /// An answer with another ID: what a blind spoofer sends.
@@ -150,6 +152,15 @@ impl Script {
             Speech::Silent => Vec::new(),
             Speech::Refuse => vec![(delay, Back::Unreachable)],
             Speech::Say(said) => message(asked.reply(&made_up(from.ip(), asked, said))),
+            Speech::Stamp(_) if asked.rtype == rtype::SOA => message(usual()),
+            Speech::Stamp(ttl) => {
+                let mut data: Vec<u8> = random.random::<[u8; 4]>().to_vec();
+                if asked.rtype == rtype::TXT {
+                    data.insert(0, 4);
+                }
+                let records = vec![Record::new(asked.rtype, data)];
+                message(asked.reply(&Said { rcode: rcode::NOERROR, records, ttl: Some(*ttl) }))
+            }
             Speech::Truncate if over_tcp => message(usual()),
             Speech::Truncate => message(asked.bare(rcode::NOERROR, bit::TC)),
             Speech::WrongId => {

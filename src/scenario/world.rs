@@ -15,12 +15,10 @@ use crate::control::rtype;
 use crate::forward::FlightId;
 use crate::forward::pick::Endpoint;
 use crate::forward::target::State;
+use crate::limits::SCENARIO_TURNS_AT_ONCE;
 use crate::serve::stage::{self, Lane, Stage};
 use crate::wire::header::rcode_name;
 use crate::wire::name::Name;
-
-/// Turns of the world at one and the same time: beyond it the core does not come to rest.
-const TURNS_AT_ONCE: usize = 100_000;
 
 pub struct World {
     pub stage: Stage,
@@ -65,7 +63,7 @@ pub struct ToTarget {
 }
 
 impl World {
-    /// `now` is the beginning; the clock starts a millisecond later, as nothing is heard at the very beginning.
+    /// The stage must have begun at the same time.
     pub fn new(stage: Stage, seed: u64, began: Instant, trace: bool) -> World {
         World {
             stage,
@@ -121,7 +119,7 @@ impl World {
         let mut turns = 0;
         while let Some(next) = self.next().filter(|next| *next <= until) {
             turns = if next > self.now { 0 } else { turns + 1 };
-            if turns > TURNS_AT_ONCE {
+            if turns > SCENARIO_TURNS_AT_ONCE {
                 return false;
             }
             self.now = self.now.max(next);
@@ -209,14 +207,7 @@ impl World {
             self.arrivals.insert(self.sent, (lane, asked.clone(), back));
         }
         let at = self.since_start();
-        self.asked.push(ToTarget {
-            at,
-            target: lane.target,
-            over_tcp: lane.over_tcp,
-            is_probe,
-            asked,
-            said,
-        });
+        self.asked.push(ToTarget { at, target: lane.target, over_tcp: lane.over_tcp, is_probe, asked, said });
     }
 
     fn is_probe(&self, target: SocketAddr, asked: &Asked) -> bool {

@@ -219,8 +219,7 @@ fn endpoints(config: &Config, before: Option<&Snapshot>, now: Instant) -> Vec<Ar
     let endpoint = |(index, wanted): (usize, &config::Endpoint)| {
         let member = |target: &config::Target| {
             let old = known.get(&(wanted.name.as_str(), target.address)).filter(|old| old.az == target.az);
-            let new =
-                || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name).began_at(now));
+            let new = || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name).began_at(now));
             Member {
                 target: old.map_or_else(new, |old| Arc::clone(old)),
                 tier: 0,

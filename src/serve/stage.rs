@@ -23,14 +23,14 @@ use crate::forward::pick::Endpoint;
 use crate::forward::stats::Registry;
 use crate::forward::target::Target;
 use crate::forward::{FlightId, Inlet, Ticket, Transport, Trouble};
-use crate::limits::{DATAGRAM, LOSS_AFTER, MESSAGE};
+use crate::limits::{DATAGRAM, MESSAGE, QUERY_DEADLINE};
 use crate::sys::Local;
 use crate::wire::header::{HEADER, u16_at};
 
 /// As the network does: an ID is free again a while after its question counts as lost.
-const ID_LIFE: Duration = LOSS_AFTER.saturating_add(Duration::from_millis(200));
-/// Questions filed under IDs before old ones are looked for: half of all IDs of one target.
-const FILED: usize = 32_768;
+const ID_LIFE: Duration = QUERY_DEADLINE.saturating_add(Duration::from_millis(200));
+/// Questions filed on one lane; a tenth of all IDs stays free, so that a free one is soon found.
+const FILED: usize = 58_000;
 
 /// A way from a worker to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -211,7 +211,8 @@ impl Stage {
 
     /// Clients that wait for targets.
     pub fn waiting(&self) -> u64 {
-        let waiting = |worker: &Rc<Worker>| worker.counts.in_flight.load(std::sync::atomic::Ordering::Relaxed);
+        let waiting =
+            |worker: &Rc<Worker>| worker.counts.in_flight.load(std::sync::atomic::Ordering::Relaxed);
         self.workers.iter().map(waiting).sum()
     }
 
@@ -239,13 +240,13 @@ impl Stage {
 struct Wire {
     worker: usize,
     asked: Rc<RefCell<Vec<Asked>>>,
-    filed: RefCell<HashMap<(Lane, u16), (Ticket, Instant)>>,
+    filed: RefCell<HashMap<Lane, HashMap<u16, (Ticket, Instant)>>>,
     random: RefCell<StdRng>,
 }
 
 impl Wire {
     fn take(&self, lane: Lane, id: u16) -> Option<Ticket> {
-        self.filed.borrow_mut().remove(&(lane, id)).map(|(ticket, _)| ticket)
+        self.filed.borrow_mut().get_mut(&lane)?.remove(&id).map(|(ticket, _)| ticket)
     }
 }
 
@@ -259,7 +260,8 @@ impl Transport for Rc<Wire> {
         now: Instant,
     ) -> io::Result<()> {
         let lane = Lane { worker: self.worker, target, over_tcp };
-        let mut filed = self.filed.borrow_mut();
+        let mut lanes = self.filed.borrow_mut();
+        let filed = lanes.entry(lane).or_default();
         if filed.len() >= FILED {
             filed.retain(|_, (_, sent)| now.saturating_duration_since(*sent) < ID_LIFE);
         }
@@ -267,11 +269,10 @@ impl Transport for Rc<Wire> {
             return Err(io::Error::other("too many questions outstanding"));
         }
         let mut id: u16 = self.random.borrow_mut().random();
-        while filed.contains_key(&(lane, id)) {
-            // Half of all IDs are free.
+        while filed.contains_key(&id) {
             id = id.wrapping_add(1);
         }
-        filed.insert((lane, id), (ticket, now));
+        filed.insert(id, (ticket, now));
         message[..2].copy_from_slice(&id.to_be_bytes());
         self.asked.borrow_mut().push(Asked { lane, message: message.to_vec(), flight: ticket.flight });
         Ok(())

@@ -376,13 +376,18 @@ impl Heard {
         let mut heard: HashMap<Kind, HashSet<Essence>> = HashMap::new();
         for asked in &world.asked {
             let question = &asked.asked;
-            let kind = (question.name.clone(), question.rtype, question.bits, question.dnssec_ok);
             let answers = asked.said.iter().filter_map(|message| Parts::read(message));
             let answers = answers.filter(|parts| {
                 let same = parts.id == question.id && parts.name == question.name;
                 same && parts.rtype == question.rtype && !parts.is_truncated()
             });
-            heard.entry(kind).or_default().extend(answers.map(|parts| essence(&parts)));
+            let answers: Vec<Essence> = answers.map(|parts| essence(&parts)).collect();
+            // Without an OPT there is no DO: whoever can't read one is asked without.
+            let flags = if question.edns { vec![question.dnssec_ok] } else { vec![false, true] };
+            for dnssec_ok in flags {
+                let kind = (question.name.clone(), question.rtype, question.bits, dnssec_ok);
+                heard.entry(kind).or_default().extend(answers.iter().cloned());
+            }
         }
         Heard(heard)
     }

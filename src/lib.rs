@@ -46,6 +46,12 @@
 //! their next batch. Kept answers carry the tag of the rule that made them, so those of changed rules are no
 //! longer found; all others stay.
 //!
+//! # A scenario
+//!
+//! [`serve::stage`] is the same core without sockets, threads and a clock. [`scenario`] puts a network of scripted
+//! targets and clients around it, and lets the time jump from one event to the next: so operators can write down
+//! what went wrong, and tests can go through thousands of courses of faults.
+//!
 //! # The rooms
 //!
 //! ```text
@@ -60,6 +66,7 @@ pub mod control;
 pub mod forward;
 pub mod limits;
 pub mod policy;
+pub mod scenario;
 pub mod serve;
 pub mod sys;
 pub mod wire;

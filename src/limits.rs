@@ -112,3 +112,12 @@ pub const TARGET_STREAM_OUTSTANDING: usize = 4096;
 pub const MAX_FOLLOWED: usize = 8;
 /// At stop: how long questions in flight are waited for. Longer than the query deadline.
 pub const DRAIN: Duration = Duration::from_millis(2500);
+
+/// Workers that a scenario may have.
+pub const SCENARIO_WORKERS: usize = 8;
+/// Questions that one line of a scenario may ask: a second or two of work.
+pub const SCENARIO_QUESTIONS: u64 = 1_000_000;
+/// The latest time in a scenario: its clock jumps, but each round of probes has to be gone through.
+pub const SCENARIO_TIME: Duration = Duration::from_secs(86_400);
+/// Turns of a scenario at one and the same time: beyond it the core does not come to rest.
+pub const SCENARIO_TURNS_AT_ONCE: usize = 100_000;

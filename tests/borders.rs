@@ -107,6 +107,50 @@ fn nothing_imports_the_commands() {
     assert_eq!(crossings, Vec::<String>::new());
 }
 
+/// Nothing of the server depends on the plays that are put on with it.
+#[test]
+fn only_commands_play_scenarios() {
+    let sources = sources();
+    let others = sources
+        .iter()
+        .filter(|source| !source.is_in("scenario") && !source.is_in("cli") && source.path != "lib.rs");
+    let crossings: Vec<String> = others
+        .flat_map(|source| source.parts().into_iter().map(move |(line, part)| (source, line, part)))
+        .filter(|(_, _, part)| part == "scenario")
+        .map(|(source, line, _)| format!("src/{}:{line}", source.path))
+        .collect();
+    assert_eq!(crossings, Vec::<String>::new());
+    let allowed = ["scenario", "serve", "forward", "config", "wire", "control", "limits"];
+    assert_eq!(self::crossings("scenario", &allowed), Vec::<String>::new());
+}
+
+/// What goes through scenarios and the simulation must not look at a clock of its own.
+#[test]
+fn the_core_takes_the_time_as_an_argument() {
+    let core = [
+        "forward/exchange.rs",
+        "forward/flight.rs",
+        "forward/judge.rs",
+        "forward/probe.rs",
+        "forward/budget.rs",
+        "forward/coalesce.rs",
+        "serve/mod.rs",
+        "serve/miss.rs",
+        "serve/fetch.rs",
+        "serve/follow.rs",
+        "serve/line.rs",
+    ];
+    let sources = sources();
+    for path in core {
+        let source = sources.iter().find(|source| source.path == path).unwrap();
+        for (line, code) in source.lines() {
+            for word in ["Instant::now", "cache.now()", "rand::rng()", "make_rng"] {
+                assert!(!code.contains(word), "src/{path}:{line}: {word}");
+            }
+        }
+    }
+}
+
 /// Wire code has no I/O, clock, chance or log.
 #[test]
 fn wire_is_pure() {

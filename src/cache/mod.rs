@@ -118,6 +118,12 @@ impl Cache {
         Cache { hasher: RandomState::default(), shards, limit, began: Instant::now() }
     }
 
+    /// Lets its clock begin elsewhere: for stages, whose clock is their own.
+    pub fn began_at(mut self, began: Instant) -> Cache {
+        self.began = began;
+        self
+    }
+
     pub fn now(&self) -> Ticks {
         self.ticks(Instant::now())
     }

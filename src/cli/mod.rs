@@ -16,6 +16,7 @@ mod demo;
 mod explain;
 mod flush;
 mod reload;
+mod scenario;
 mod seam;
 mod serve;
 mod status;
@@ -66,6 +67,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Take a name out of the running server's cache
     Flush(flush::Arguments),
+    /// Play courses of faults from files, without a network, and say what did not hold
+    Scenario(scenario::Arguments),
     /// Show it all on this machine alone: a company, its cloud, and a target that falls silent
     Demo(demo::Arguments),
 }
@@ -106,6 +109,7 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
         Command::Status => status::run(common),
         Command::Explain(arguments) => explain::run(common, &arguments),
         Command::Flush(arguments) => flush::run(common, &arguments),
+        Command::Scenario(arguments) => scenario::run(common, &arguments),
         Command::Demo(arguments) => demo::run(common, &arguments),
     }
 }

@@ -161,6 +161,12 @@ pub fn load(path: &Path) -> Loaded {
     load_with(path, system::THIS)
 }
 
+/// Takes `text` as what stands in the main file at `path`: for scenarios, which carry their configuration.
+pub fn load_text(path: &Path, text: String) -> Loaded {
+    let file = files::ConfigFile { source: source::Source::new(path, text), is_main: true };
+    load_files(schema::read, &[file], reader::Faults::default(), system::THIS)
+}
+
 /// Where the server of these files listens for operators, as far as they can say: what `load` gives for sound
 /// files, but at once where there are 100,000 rules.
 pub fn socket(path: &Path) -> PathBuf {
@@ -180,7 +186,16 @@ type Read = fn(&[files::ConfigFile], &mut reader::Faults) -> schema::Written;
 fn load_by(read: Read, path: &Path, machine: Machine<'_>) -> Loaded {
     let mut faults = reader::Faults::default();
     let files = files::read(path, &mut faults);
-    let written = read(&files, &mut faults);
+    load_files(read, &files, faults, machine)
+}
+
+fn load_files(
+    read: Read,
+    files: &[files::ConfigFile],
+    mut faults: reader::Faults,
+    machine: Machine<'_>,
+) -> Loaded {
+    let written = read(files, &mut faults);
     let config = check::check(written, &mut faults, machine);
     let mut diagnostics = faults.into_diagnostics();
     diagnostic::sort(&mut diagnostics);

@@ -18,7 +18,8 @@ use tokio::task::AbortHandle;
 
 use super::{Inlet, Ticket, Trouble};
 use crate::limits::{
-    BATCH, LOSS_AFTER, OUTSTANDING_PER_PORT, PORT_LIFE, PORTS_PER_TARGET, QUESTIONS_PER_PORT, RECEIVE_BUFFER,
+    BATCH, OUTSTANDING_PER_PORT, PORT_LIFE, PORTS_PER_TARGET, QUERY_DEADLINE, QUESTIONS_PER_PORT,
+    RECEIVE_BUFFER,
 };
 use crate::sys::Batch;
 use crate::wire::header::{HEADER, u16_at};
@@ -287,11 +288,11 @@ impl Port {
         true
     }
 
-    /// Frees IDs whose questions are lost: their flights have seen to that themselves.
+    /// Frees IDs whose questions nobody waits for any more: their flights have seen to that themselves.
     fn forget_old(&self, now: Instant) {
         self.pending
             .borrow_mut()
-            .retain(|_, (_, sent)| now.saturating_duration_since(*sent) < LOSS_AFTER + SWEEP_EVERY);
+            .retain(|_, (_, sent)| now.saturating_duration_since(*sent) < QUERY_DEADLINE + SWEEP_EVERY);
     }
 }
 

@@ -65,8 +65,10 @@ struct Attempt {
     target: u16,
     manner: Manner,
     sent: Instant,
-    /// Neither answered nor lost.
+    /// Not answered yet.
     open: bool,
+    /// Unanswered for so long that it counts as lost; its answer is taken nevertheless while somebody waits.
+    lost: bool,
 }
 
 /// What is known of the attempts so far.
@@ -163,7 +165,8 @@ impl<E: Errand, W> Flight<E, W> {
             }
             let most = self.most_attempts();
             let progress = &mut self.progress;
-            if progress.sent >= most || progress.tried.len() <= progress.failed.len() {
+            let again = self.aim == Aim::Answer && progress.tried.len() > progress.failed.len();
+            if progress.sent >= most || !again {
                 return None;
             }
             // All are asked and some still silent: those are asked again.
@@ -216,21 +219,32 @@ impl<E: Errand, W> Flight<E, W> {
     pub fn tick(&mut self, means: &mut Means<'_>) -> Option<Fetched> {
         self.lose_old(means.now);
         if self.landed {
+            // Another target's answer came first: that this one is late counts all the same.
+            self.note_late(means.now);
             return None;
         }
         if self.hedge_at.take_if(|at| *at <= means.now).is_some() {
             self.hedge(means);
         }
-        let (attempt, _) = self.patience.filter(|(_, until)| *until <= means.now)?;
-        if let Some(attempt) = self.attempts.get(usize::from(attempt)).copied().filter(|_| !self.is_marked())
-        {
-            self.target(usize::from(attempt.target)).late(attempt.sent, means.now);
+        if !self.note_late(means.now) {
+            return None;
         }
         self.patience = self.younger_patience(means.now);
         match self.patience {
             Some(_) => None,
             None => self.go_on(means),
         }
+    }
+
+    /// Holds it against a target that its patience is over without an answer; says whether patience was over.
+    fn note_late(&mut self, now: Instant) -> bool {
+        let Some((attempt, _)) = self.patience.take_if(|(_, until)| *until <= now) else { return false };
+        let attempt =
+            self.attempts.get(usize::from(attempt)).filter(|attempt| attempt.open && !self.is_marked());
+        if let Some(attempt) = attempt {
+            self.target(usize::from(attempt.target)).late(attempt.sent, now);
+        }
+        true
     }
 
     /// Asks one more good target, if there is one and the budget has room.
@@ -285,20 +299,20 @@ impl<E: Errand, W> Flight<E, W> {
 
     /// When `tick` or the caller has something to do, if nothing comes before.
     pub fn due(&self) -> Option<Instant> {
-        let losses =
-            self.attempts.iter().filter(|attempt| attempt.open).map(|attempt| attempt.sent + LOSS_AFTER);
+        let undecided = self.attempts.iter().filter(|attempt| attempt.open && !attempt.lost);
+        let losses = undecided.map(|attempt| attempt.sent + LOSS_AFTER);
+        let patience = self.patience.map(|(_, until)| until);
         if self.landed {
-            return losses.min();
+            return losses.chain(patience).min();
         }
         let waits = self.waiters.iter().map(|(until, _)| *until);
-        let patience = self.patience.map(|(_, until)| until);
         let others = [Some(self.deadline), self.hedge_at, self.stale_at];
         waits.chain(losses).chain(patience).chain(others.into_iter().flatten()).min()
     }
 
-    /// Whether some attempt may still be answered.
+    /// Whether an answer to some attempt may still teach about its target.
     pub fn is_open(&self) -> bool {
-        self.attempts.iter().any(|attempt| attempt.open)
+        self.attempts.iter().any(|attempt| attempt.open && !attempt.lost)
     }
 
     /// A probe is over: what its target said, or that it said nothing.
@@ -363,7 +377,13 @@ impl<E: Errand, W> Flight<E, W> {
                 if let Some(stats) = self.errand.stats(index) {
                     stats.asked();
                 }
-                self.attempts.push(Attempt { target: index as u16, manner, sent: means.now, open: true });
+                self.attempts.push(Attempt {
+                    target: index as u16,
+                    manner,
+                    sent: means.now,
+                    open: true,
+                    lost: false,
+                });
                 self.progress.open += 1;
                 true
             }
@@ -381,16 +401,20 @@ impl<E: Errand, W> Flight<E, W> {
         let attempt = self.attempts.get_mut(usize::from(attempt)).filter(|attempt| attempt.open)?;
         attempt.open = false;
         let attempt = *attempt;
-        self.target(usize::from(attempt.target)).settled();
+        if !attempt.lost {
+            self.target(usize::from(attempt.target)).settled();
+        }
         Some(attempt)
     }
 
     fn lose_old(&mut self, now: Instant) {
         for index in 0..self.attempts.len() {
             let attempt = self.attempts[index];
-            if attempt.open && now.saturating_duration_since(attempt.sent) >= LOSS_AFTER {
-                self.close(index as u8);
+            let undecided = attempt.open && !attempt.lost;
+            if undecided && now.saturating_duration_since(attempt.sent) >= LOSS_AFTER {
+                self.attempts[index].lost = true;
                 let target = usize::from(attempt.target);
+                self.target(target).settled();
                 if let Some(stats) = self.errand.stats(target) {
                     stats.timed_out();
                 }

@@ -132,6 +132,12 @@ impl Endpoint {
         }
     }
 
+    /// Lets its clock begin elsewhere: for stages, whose clock is their own.
+    pub fn began_at(mut self, began: Instant) -> Endpoint {
+        self.began = began;
+        self
+    }
+
     /// The next target to ask that is not in `tried`.
     pub fn pick(&self, tried: &[u16], now: Instant, random: &mut impl Rng) -> Option<usize> {
         self.pick_where(tried, now, random, |_| true)
@@ -147,6 +153,11 @@ impl Endpoint {
     pub fn is_dark(&self, now: Instant) -> bool {
         let asked = || self.targets.iter().filter(|member| member.target.drained_for(now).is_none());
         asked().next().is_some() && asked().all(|member| member.target.state() == State::Silent)
+    }
+
+    /// Whether some target has come back just now.
+    pub fn is_coming_back(&self) -> bool {
+        self.targets.iter().any(|member| member.target.state() == State::Returning)
     }
 
     /// Why nobody is asked, for clients.

@@ -113,6 +113,11 @@ impl WorkerCounts {
         bump(&self.origins[origin as usize]);
     }
 
+    /// Replies by origin, in the order of [`ORIGINS`].
+    pub fn by_origin(&self) -> [u64; ORIGINS.len()] {
+        std::array::from_fn(|origin| self.origins[origin].load(Relaxed))
+    }
+
     pub fn shed(&self, full: Full) {
         bump(&self.shed[full as usize]);
     }

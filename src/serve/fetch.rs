@@ -87,7 +87,7 @@ fn key_of<'a>(ask: &Ask<'a>) -> Key<'a> {
 
 /// Puts what came into the cache, failures too (RFC 9520): but they don't take the place of an old answer that
 /// is still of use. That all targets are silent is kept with the endpoint and not name by name: so it ends with
-/// the first good probe.
+/// the first good probe. What failed around then may be good now, and is not kept either.
 pub fn keep(errand: &SnapshotErrand, question: &Question, fetched: &Fetched, now: Instant) {
     let Some(rule) = errand.rule() else { return };
     let (snapshot, ask) = (&errand.snapshot, question.ask());
@@ -100,7 +100,7 @@ pub fn keep(errand: &SnapshotErrand, question: &Question, fetched: &Fetched, now
         _ if look_stale(snapshot, rule, question, now, |_| ()).is_some() => {}
         Fetched::Answer { answer, .. } if is_failure(answer.view().rcode()) => put(FAILURE_KEPT, answer),
         Fetched::Answer { .. } => {}
-        Fetched::Failed(_) if errand.endpoint().is_dark(now) => {}
+        Fetched::Failed(_) if errand.endpoint().is_dark(now) || errand.endpoint().is_coming_back() => {}
         Fetched::Failed(why) => put(FAILURE_KEPT, &Answer::failure(ask.question, ask.bits, why)),
     }
 }

@@ -10,7 +10,8 @@ use foldhash::fast::RandomState;
 use crate::limits::{WAITER_OCTETS, WAITING_OCTETS, WAITING_PER_WORKER};
 
 /// Everyone may have as much room as is still free (Choudhury and Hahne 1998, with α = 1): one that hogs the line
-/// stops at half of it, two at a third each, and something is always left for whoever comes new.
+/// stops at half of it, two at a third each, and something is always left for whoever comes new. A client may
+/// have half as much as is free, so that one that hogs an endpoint leaves room in that endpoint's share too.
 #[derive(Default)]
 pub struct Line {
     waiting: usize,
@@ -68,7 +69,7 @@ impl Line {
         if endpoint.is_some_and(|endpoint| self.by_endpoint.of(&endpoint) >= free) {
             return Err(Full::Endpoint);
         }
-        if self.by_client.of(&client) >= free {
+        if self.by_client.of(&client) >= free / 2 {
             return Err(Full::Client);
         }
         self.waiting += 1;
@@ -149,7 +150,7 @@ mod tests {
                 Err(full) => break full,
             }
         };
-        assert_eq!((places.len(), full), (WAITING_PER_WORKER / 2, Full::Client));
+        assert_eq!((places.len(), full), (WAITING_PER_WORKER.div_ceil(3), Full::Client));
         assert!(line.admit(Some(0), client(2), 40).is_ok());
         places.into_iter().for_each(|place| line.leave(place));
         assert_eq!((line.waiting(), line.by_endpoint.0.len(), line.by_client.0.len()), (1, 1, 1));

@@ -18,6 +18,7 @@ pub mod probe;
 mod reports;
 mod server;
 mod snapshot;
+pub mod stage;
 mod tcp;
 mod thread;
 mod udp;

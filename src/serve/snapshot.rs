@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use super::builtins::builtins;
 use super::counts::Decisions;
@@ -63,12 +63,21 @@ static NEXT_TAG: AtomicU32 = AtomicU32::new(1);
 impl Snapshot {
     /// Reads `path` and all that it names. `before` gives what is kept: targets, zones, cache, tags.
     pub fn build(path: &Path, before: Option<&Snapshot>, registry: &Arc<Registry>) -> Built {
-        let loaded = config::load(path);
+        Snapshot::from_loaded(config::load(path), before, registry, Instant::now())
+    }
+
+    /// The same of files that are read; what is new begins to count its time at `now`.
+    pub fn from_loaded(
+        loaded: config::Loaded,
+        before: Option<&Snapshot>,
+        registry: &Arc<Registry>,
+        now: Instant,
+    ) -> Built {
         let mut diagnostics = loaded.diagnostics;
         let zones = load_zones(&loaded.zones, before, &mut diagnostics);
         let Some(config) = loaded.config else { return Built { snapshot: None, diagnostics } };
         let errors = config::diagnostic::count(&diagnostics).errors;
-        let snapshot = (errors == 0).then(|| Snapshot::assemble(config, zones, before, registry));
+        let snapshot = (errors == 0).then(|| Snapshot::assemble(config, zones, before, registry, now));
         Built { snapshot, diagnostics }
     }
 
@@ -77,8 +86,9 @@ impl Snapshot {
         zones: Vec<Arc<Zone>>,
         before: Option<&Snapshot>,
         registry: &Arc<Registry>,
+        now: Instant,
     ) -> Snapshot {
-        let endpoints = endpoints(&config, before);
+        let endpoints = endpoints(&config, before, now);
         let rules = rules(&config, &endpoints, before);
         let actions = config.rules.iter().map(|rule| (rule.domain, policy_action(rule.action)));
         let policy = Policy::new(
@@ -90,7 +100,7 @@ impl Snapshot {
         Snapshot {
             access: AccessList::new(&config.server.allow),
             cache: kept.map_or_else(
-                || Arc::new(Cache::new(config.cache.size_bytes)),
+                || Arc::new(Cache::new(config.cache.size_bytes).began_at(now)),
                 |kept| Arc::clone(&kept.cache),
             ),
             ttls: limits_of(&config.cache),
@@ -197,7 +207,7 @@ fn load_zones(
 
 /// Endpoints with their targets; a target that was in the endpoint of this name before is the same, with all
 /// that was learned about it.
-fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
+fn endpoints(config: &Config, before: Option<&Snapshot>, now: Instant) -> Vec<Arc<Endpoint>> {
     let mut known: HashMap<(&str, SocketAddr), &Arc<Target>> = HashMap::new();
     for endpoint in before.iter().flat_map(|before| &before.endpoints) {
         for member in &endpoint.targets {
@@ -209,7 +219,7 @@ fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
     let endpoint = |(index, wanted): (u32, &config::Endpoint)| {
         let member = |target: &config::Target| {
             let old = known.get(&(wanted.name.as_str(), target.address)).filter(|old| old.az == target.az);
-            let new = || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name));
+            let new = || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name).began_at(now));
             Member {
                 target: old.map_or_else(new, |old| Arc::clone(old)),
                 tier: 0,
@@ -222,7 +232,8 @@ fn endpoints(config: &Config, before: Option<&Snapshot>) -> Vec<Arc<Endpoint>> {
             rtype: rtype::SOA,
             expect: Expect::Answer,
         };
-        Arc::new(Endpoint::new(wanted.name.clone(), targets, wanted.client_subnet, probe))
+        let endpoint = Endpoint::new(wanted.name.clone(), targets, wanted.client_subnet, probe);
+        Arc::new(endpoint.began_at(now))
     };
     (0..).zip(&config.endpoints).map(endpoint).collect()
 }

@@ -48,6 +48,10 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn take(&self) -> Vec<(FlightId, Fetched)> {
         std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -97,6 +97,12 @@ impl Target {
         }
     }
 
+    /// Lets its clock begin elsewhere: for stages, whose clock is their own.
+    pub fn began_at(mut self, began: Instant) -> Target {
+        self.began = began;
+        self
+    }
+
     pub fn guarded_at(mut self, per_second: Option<u32>) -> Target {
         self.guard = per_second.map(Guard::new);
         self

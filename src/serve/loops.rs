@@ -95,11 +95,13 @@ pub enum Returned {
 }
 
 impl Loops {
+    /// Whether no rule is known to loop.
+    pub fn is_empty(&self) -> bool {
+        self.known.load(Relaxed) == 0
+    }
+
     /// How a question of the rule may go.
     pub fn passage(&self, domain: &Name, endpoint: &Endpoint, now: Instant) -> Passage {
-        if self.known.load(Relaxed) == 0 {
-            return Passage::Free;
-        }
         let table = self.lock();
         let looped = table.looped.get(domain).filter(|looped| looped.endpoint == endpoint.name);
         let Some(looped) = looped else { return Passage::Free };

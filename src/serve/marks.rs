@@ -74,17 +74,17 @@ pub fn round(worker: &Worker, snapshot: &Held, now: Instant) {
     let mut sweep = worker.sweep.borrow_mut();
     if sweep.turns_to(snapshot, now) {
         loops.retain(
-            |domain| snapshot.policy.rule_at(domain).is_some(),
+            |domain| snapshot.policy.rule_at(domain.as_wire()).is_some(),
             |domain, endpoint, target| asks(snapshot, domain, endpoint, target),
         );
     }
     for (domain, target) in loops.due(LOOP_RECHECKS_PER_ROUND, now) {
-        if let Some(rule) = snapshot.policy.rule_at(&domain) {
+        if let Some(rule) = snapshot.policy.rule_at(domain.as_wire()) {
             send_to(worker, snapshot, rule, now, |address, _| address == target);
         }
     }
     for domain in std::iter::from_fn(|| loops.next_suspect()).take(LOOP_RECHECKS_PER_ROUND) {
-        if let Some(rule) = snapshot.policy.rule_at(&domain) {
+        if let Some(rule) = snapshot.policy.rule_at(domain.as_wire()) {
             send_to(worker, snapshot, rule, now, |_, is_known| !is_known);
         }
     }
@@ -96,7 +96,7 @@ pub fn round(worker: &Worker, snapshot: &Held, now: Instant) {
 }
 
 fn asks(snapshot: &Snapshot, domain: &Name, endpoint: &str, target: SocketAddr) -> bool {
-    let found = snapshot.rule_for(domain).filter(|(_, found, _)| found.name == endpoint);
+    let found = snapshot.rule_for(domain.as_wire()).filter(|(_, found, _)| found.name == endpoint);
     found.is_some_and(|(_, found, _)| found.targets.iter().any(|member| member.target.address == target))
 }
 
@@ -109,7 +109,7 @@ fn send_to(
     now: Instant,
     wanted: impl Fn(SocketAddr, bool) -> bool,
 ) {
-    let domain = &snapshot.config.rules[rule as usize].domain;
+    let domain = &snapshot.config.rules.at(rule).name();
     let endpoint = snapshot.endpoint_of(&snapshot.rules[rule as usize]);
     for (index, member) in endpoint.targets.iter().enumerate() {
         let address = member.target.address;
@@ -124,7 +124,7 @@ fn send_to(
 }
 
 fn send(worker: &Worker, snapshot: &Held, rule: u32, target: usize, now: Instant) {
-    let domain = &snapshot.config.rules[rule as usize].domain;
+    let domain = &snapshot.config.rules.at(rule).name();
     let endpoint = snapshot.endpoint_of(&snapshot.rules[rule as usize]);
     let mut exchange = worker.exchange();
     let mark = exchange.new_mark();
@@ -161,7 +161,7 @@ pub fn came_back(worker: &Worker, query: &Query<'_>, now: Instant) -> Option<Ext
 /// A loop is found: the log says so, and if no target is left nobody waits any more.
 fn found(worker: &Worker, domain: &Name, endpoint: &str, target: SocketAddr, now: Instant) {
     let snapshot = worker.shared.snapshot.load_full();
-    let rule = snapshot.rule_for(domain).filter(|(_, found, _)| found.name == endpoint);
+    let rule = snapshot.rule_for(domain.as_wire()).filter(|(_, found, _)| found.name == endpoint);
     let Some((_, asked, rule)) = rule else { return };
     let Passage::Barred(why) = worker.shared.loops.passage(domain, asked, now) else {
         tracing::warn!(rule = %domain, endpoint, %target, "target asks this server for the rule's names (a loop): \
@@ -189,15 +189,18 @@ pub fn is_over(worker: &Worker, mark: Mark, fetched: &Fetched, now: Instant) {
 
 /// A question of the rule that goes to nobody, or not to all targets.
 pub fn passage(worker: &Worker, errand: &SnapshotErrand, rule: u32, now: Instant) -> Passage {
-    let domain = &errand.snapshot.config.rules[rule as usize].domain;
-    worker.shared.loops.passage(domain, errand.endpoint(), now)
+    let loops = &worker.shared.loops;
+    match loops.is_empty() {
+        true => Passage::Free,
+        false => loops.passage(&errand.snapshot.config.rules.at(rule).name(), errand.endpoint(), now),
+    }
 }
 
 /// A target of the rule asks for the rule's name itself, or nobody answered although targets live: that may be a
 /// loop, or not. A marked question will tell.
 pub fn suspect(worker: &Worker, errand: &SnapshotErrand, now: Instant) {
     if let Of::Rule(rule) = errand.of {
-        worker.shared.loops.suspect(&errand.snapshot.config.rules[rule as usize].domain, now);
+        worker.shared.loops.suspect(&errand.snapshot.config.rules.at(rule).name(), now);
     }
 }
 
@@ -214,6 +217,6 @@ pub fn probe_name(worker: &Worker, snapshot: &Arc<Snapshot>, endpoint: usize, ta
     }
     let of_endpoint =
         snapshot.rules.iter().enumerate().filter(|(_, rule)| rule.endpoint as usize == endpoint);
-    let domains = of_endpoint.map(|(index, _)| &snapshot.config.rules[index].domain).take(MOST);
-    Some(domains.into_iter().find(|domain| !loops(domain)).cloned().unwrap_or_else(Name::root))
+    let mut domains = of_endpoint.map(|(index, _)| snapshot.config.rules.at(index as u32).name()).take(MOST);
+    Some(domains.find(|domain| !loops(domain)).unwrap_or_else(Name::root))
 }

@@ -169,7 +169,8 @@ impl Server {
     }
 
     fn loops(&self, snapshot: &Snapshot) -> Vec<report::LoopStatus> {
-        let endpoint = |domain: &Name| snapshot.rule_for(domain).map(|(_, endpoint, _)| &**endpoint);
+        let endpoint =
+            |domain: &Name| snapshot.rule_for(domain.as_wire()).map(|(_, endpoint, _)| &**endpoint);
         self.shared.loops.reports(endpoint, Instant::now())
     }
 

@@ -19,6 +19,7 @@ mod reload;
 mod seam;
 mod serve;
 mod status;
+mod targets;
 mod text;
 
 /// A hybrid DNS forwarder that speaks Route 53 Resolver's language: rules, endpoints, targets.
@@ -66,6 +67,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Take a name out of the running server's cache
     Flush(flush::Arguments),
+    /// List the running server's targets, take one out of use, put it back
+    Targets(targets::Arguments),
     /// Show it all on this machine alone: a company, its cloud, and a target that falls silent
     Demo(demo::Arguments),
 }
@@ -106,6 +109,7 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
         Command::Status => status::run(common),
         Command::Explain(arguments) => explain::run(common, &arguments),
         Command::Flush(arguments) => flush::run(common, &arguments),
+        Command::Targets(arguments) => targets::run(common, &arguments),
         Command::Demo(arguments) => demo::run(common, &arguments),
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn nameservers() -> Vec<IpAddr> {
 
 /// Would a query to `target` come back to one of our listeners? A wildcard listens on every loopback
 /// address; the machine's other addresses are not known here (the mark on our own queries finds those).
-pub(super) fn is_own(target: SocketAddr, listen: &[SocketAddr]) -> bool {
+pub fn is_own(target: SocketAddr, listen: &[SocketAddr]) -> bool {
     let address = target.ip().to_canonical();
     listen.iter().any(|listener| {
         let wildcard = listener.ip().is_unspecified() && listener.is_ipv4() == address.is_ipv4();

@@ -4,12 +4,14 @@
 mod builtins;
 mod counts;
 mod diff;
+mod drains;
 mod explain;
 mod fetch;
 mod follow;
 mod line;
 mod listen;
 mod miss;
+mod names;
 mod offline;
 #[doc(hidden)]
 pub mod probe;

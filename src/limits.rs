@@ -110,6 +110,19 @@ pub const TARGET_STREAM_OUTSTANDING: usize = 4096;
 
 /// Rules, zones and endpoints that one answer may lead through by CNAMEs.
 pub const MAX_FOLLOWED: usize = 8;
+/// Addresses of one name that become targets. Names of resolvers have two to eight.
+pub const ADDRESSES_PER_NAME: usize = 16;
+/// A name's addresses are used for their TTL, but within these bounds: nobody is asked more often than every five
+/// seconds, and a change is seen within an hour whatever its owner thought.
+pub const NAME_KEPT_MIN: Duration = Duration::from_secs(5);
+pub const NAME_KEPT_MAX: Duration = Duration::from_secs(3600);
+/// Between two lookups that fail, after ever longer pauses.
+pub const NAME_RETRY_MAX: Duration = Duration::from_secs(60);
+/// A start or a reload waits so long for names that were never looked up, and then goes on without them.
+pub const NAMES_WITHIN: Duration = Duration::from_secs(5);
+/// For one question to a bootstrap server, asked twice: four servers, two at a time, fit into the above.
+pub const BOOTSTRAP_TIMEOUT: Duration = Duration::from_millis(1200);
+
 /// At stop: how long questions in flight are waited for. Longer than the query deadline.
 pub const DRAIN: Duration = Duration::from_millis(2500);
 

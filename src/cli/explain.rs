@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Context;
 
-use super::status::{paint_state, state_word};
+use super::status::{name_line, paint_state, state_word};
 use super::text::{Paint, columns, duration, labelled, milliseconds, wrap};
 use super::{Common, Exit, print, seam, show_on_stderr};
 use crate::control::client::{AskError, ask};
@@ -81,6 +81,7 @@ pub fn show(explanation: &Explanation, paint: Paint) -> String {
     page += &labelled("decision", &decision_lines(&explanation.decision));
     page += &labelled("not", &runner_up_lines(&explanation.runners_up));
     page += &labelled("endpoint", &explanation.endpoint.iter().cloned().collect::<Vec<_>>());
+    page += &labelled("names", &explanation.names.iter().map(name_line).collect::<Vec<_>>());
     page += &labelled("targets", &target_lines(&explanation.targets, paint));
     page += &labelled(
         "loop",
@@ -149,7 +150,11 @@ fn target_row((index, target): (usize, &TargetChoice)) -> Vec<String> {
         target.az.clone().unwrap_or_else(|| "-".to_owned()),
     ];
     if let Some(state) = target.state {
-        row.extend([state_word(state).to_owned(), format!("rtt {}", milliseconds(target.rtt_ms))]);
+        let rtt = format!("rtt {}", milliseconds(target.rtt_ms));
+        let times = [("95 % within", target.usual_ms), ("network", target.network_ms)].into_iter();
+        let known = times.filter(|(_, time)| time.is_some());
+        let times = known.map(|(what, time)| format!(", {what} {}", milliseconds(time)));
+        row.extend([state_word(state).to_owned(), format!("{rtt}{}", times.collect::<String>())]);
     }
     row
 }
@@ -180,6 +185,8 @@ mod tests {
             az: Some("ap-northeast-2a".into()),
             state: Some(TargetState::Healthy),
             rtt_ms: Some(4.2),
+            usual_ms: Some(9.0),
+            network_ms: None,
             outstanding: 0,
             because: because.into(),
         };
@@ -202,6 +209,7 @@ mod tests {
                 place: None,
             }],
             endpoint: Some("aws-inbound".into()),
+            names: Vec::new(),
             targets: vec![target("10.0.1.250:53", "same az"), target("10.0.2.250:53", "other az")],
             cache: Some(CacheEntry {
                 age_secs: 3,
@@ -227,9 +235,9 @@ decision      forwarded by the rule awsanycompany.corp
               /etc/dnsfwd/dnsfwd.toml:12
 not           rule .  less specific
 endpoint      aws-inbound
-targets       1. 10.0.1.250:53  ap-northeast-2a  healthy  rtt 4.2 ms
+targets       1. 10.0.1.250:53  ap-northeast-2a  healthy  rtt 4.2 ms, 95 % within 9.0 ms
                  same az
-              2. 10.0.2.250:53  ap-northeast-2a  healthy  rtt 4.2 ms
+              2. 10.0.2.250:53  ap-northeast-2a  healthy  rtt 4.2 ms, 95 % within 9.0 ms
                  other az
 cache         NOERROR, 3s old, good for 57s, fetched by the rule awsanycompany.corp
 CNAME         followed into other rules and zones

@@ -20,6 +20,7 @@ mod scenario;
 mod seam;
 mod serve;
 mod status;
+mod targets;
 mod text;
 
 /// A hybrid DNS forwarder that speaks Route 53 Resolver's language: rules, endpoints, targets.
@@ -69,6 +70,8 @@ enum Command {
     Flush(flush::Arguments),
     /// Play courses of faults from files, without a network, and say what did not hold
     Scenario(scenario::Arguments),
+    /// List the running server's targets, take one out of use, put it back
+    Targets(targets::Arguments),
     /// Show it all on this machine alone: a company, its cloud, and a target that falls silent
     Demo(demo::Arguments),
 }
@@ -110,6 +113,7 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
         Command::Explain(arguments) => explain::run(common, &arguments),
         Command::Flush(arguments) => flush::run(common, &arguments),
         Command::Scenario(arguments) => scenario::run(common, &arguments),
+        Command::Targets(arguments) => targets::run(common, &arguments),
         Command::Demo(arguments) => demo::run(common, &arguments),
     }
 }

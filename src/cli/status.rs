@@ -1,11 +1,12 @@
 //! `dnsfwd status`: what the running server does at this moment.
 
 use super::text::{Paint, bytes, columns, count, duration, labelled, milliseconds, moment, wrap};
-use super::{Common, Exit, print};
+use super::{Common, Exit, print, targets};
 use crate::control::client::ask;
 use crate::control::protocol::Request;
 use crate::control::report::{
-    CacheStatus, EndpointStatus, Listener, LoopStatus, Status, TargetState, TargetStatus, ZoneStatus,
+    CacheStatus, EndpointStatus, Listener, LoopStatus, NameStatus, Status, TargetState, TargetStatus,
+    ZoneStatus,
 };
 
 pub fn run(common: &Common) -> anyhow::Result<Exit> {
@@ -81,15 +82,35 @@ fn loop_lines(rule: &LoopStatus, paint: Paint) -> Vec<String> {
 
 fn show_endpoint(endpoint: &EndpointStatus, paint: Paint) -> String {
     let mut page = format!("\nendpoint {}\n", paint.bold(&endpoint.name));
+    for name in &endpoint.names {
+        page += &format!("  {}\n", name_line(name));
+    }
     let rows: Vec<Vec<String>> = endpoint.targets.iter().map(target_row).collect();
     for (line, target) in columns(&rows).iter().zip(&endpoint.targets) {
         page += &format!("  {}\n", paint_state(line, target.state, paint));
         page += &format!("    {}\n", target_counts(target));
+        for line in [target_times(target), target_bounds(target)].into_iter().flatten() {
+            page += &format!("    {line}\n");
+        }
+        if let Some(drained) = &target.drained {
+            page += &format!("    {}\n", paint.doubtful(&targets::drained(drained)));
+        }
         if let Some(failure) = &target.last_failure {
             page += &format!("    last failure: {failure}\n");
         }
     }
     page
+}
+
+/// What is known of a target that is written as a name.
+pub fn name_line(name: &NameStatus) -> String {
+    let addresses = count(name.addresses.len() as u64, "address");
+    let when = match (name.secs_ago, &name.failure) {
+        (_, Some(why)) => format!("; the latest lookup failed: {why}"),
+        (Some(secs), None) => format!(", looked up {} ago", duration(secs)),
+        (None, None) => "; not looked up".to_owned(),
+    };
+    format!("{}: {addresses}{when}", name.name)
 }
 
 fn target_row(target: &TargetStatus) -> Vec<String> {
@@ -103,12 +124,30 @@ fn target_row(target: &TargetStatus) -> Vec<String> {
 
 fn target_counts(target: &TargetStatus) -> String {
     format!(
-        "{}, {}, {}, {} outstanding",
+        "{}, {}, {}, {}, {} outstanding",
         count(target.queries, "query"),
         count(target.timeouts, "timeout"),
         count(target.errors, "error"),
+        count(target.hedges, "hedge"),
         target.outstanding
     )
+}
+
+/// What says after how long a second target is asked, and how far away this one is.
+fn target_times(target: &TargetStatus) -> Option<String> {
+    let usual = target.usual_ms.map(|_| format!("95 % of answers within {}", milliseconds(target.usual_ms)));
+    let network = target.network_ms.map(|_| format!("network {}", milliseconds(target.network_ms)));
+    let both: Vec<String> = [usual, network].into_iter().flatten().collect();
+    (!both.is_empty()).then(|| both.join(", "))
+}
+
+fn target_bounds(target: &TargetStatus) -> Option<String> {
+    let tier = (target.tier > 0).then(|| format!("tier {}", target.tier));
+    let rate = target.rate.map(|rate| {
+        format!("at most {} a second, {} went elsewhere", count(rate.into(), "query"), target.guarded)
+    });
+    let both: Vec<String> = [tier, rate].into_iter().flatten().collect();
+    (!both.is_empty()).then(|| both.join(", "))
 }
 
 pub fn state_word(state: TargetState) -> &'static str {
@@ -138,7 +177,7 @@ pub fn paint_state(line: &str, state: TargetState, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::report::{ConfigStatus, ReloadFailure, TransportCount};
+    use crate::control::report::{ConfigStatus, Drained, ReloadFailure, TransportCount};
 
     fn status() -> Status {
         let listener = |transport: &str| Listener {
@@ -164,11 +203,24 @@ mod tests {
                     state: TargetState::Down,
                     since_secs: 12,
                     outstanding: 0,
+                    tier: 1,
+                    rate: Some(10_000),
+                    drained: Some(Drained { left_secs: Some(59) }),
                     rtt_ms: Some(4.2),
+                    usual_ms: Some(9.0),
+                    network_ms: Some(3.9),
+                    hedges: 2,
+                    guarded: 17,
                     queries: 8,
                     timeouts: 1,
                     errors: 0,
                     last_failure: Some("no answer within 400 ms".into()),
+                }],
+                names: vec![NameStatus {
+                    name: "ns.example".into(),
+                    addresses: vec!["10.0.1.250".parse().expect("literal")],
+                    secs_ago: Some(90),
+                    failure: None,
                 }],
             }],
             loops: vec![LoopStatus {
@@ -218,8 +270,12 @@ loops         rule anycompany.corp: its target 10.0.1.250:53 asks this server
               for the same name (a loop); tried again in 7 s; no target is left
 
 endpoint aws-inbound
+  ns.example: 1 address, looked up 1m 30s ago
   10.0.1.250:53  ap-northeast-2a  down for 12s  rtt 4.2 ms
-    8 queries, 1 timeout, 0 errors, 0 outstanding
+    8 queries, 1 timeout, 0 errors, 2 hedges, 0 outstanding
+    95 % of answers within 9.0 ms, network 3.9 ms
+    tier 1, at most 10000 queries a second, 17 went elsewhere
+    drained for another 59s
     last failure: no answer within 400 ms
 ";
         assert_eq!(page, expected);

@@ -131,6 +131,7 @@ pub fn count(number: u64, noun: &str) -> String {
     let plural = match noun {
         "entry" => "entries",
         "query" => "queries",
+        "address" => "addresses",
         other => &format!("{other}s"),
     };
     format!("{number} {}", if number == 1 { noun } else { plural })

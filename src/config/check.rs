@@ -12,10 +12,15 @@ use hashbrown::hash_table::Entry;
 
 use super::files;
 use super::reader::{At, Faults};
-use super::schema::{Action, Written, WrittenEndpoint, WrittenRule, WrittenRules, WrittenZone};
+use super::rules::What;
+use super::schema::{
+    Action, Written, WrittenEndpoint, WrittenRule, WrittenRules, WrittenTarget, WrittenZone,
+};
 use super::source::Place;
 use super::system::{self, Machine};
-use super::{Config, Endpoint, RuleAction, Rules, Server, Target, Zone, defaults, reverse, suggest, warn};
+use super::{
+    Address, Config, Endpoint, RuleAction, Rules, Server, Target, Zone, defaults, reverse, suggest, warn,
+};
 use crate::wire::name::Name;
 
 /// With faults recorded the configuration is not whole, and must not be used.
@@ -23,6 +28,7 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     let mut config = std::mem::replace(&mut written.config, defaults::defaults());
     listeners(&written, &config, faults);
     ttls(&written, &config, faults);
+    bootstrap(&written, &config, machine, faults);
     config.zones = zones(&written.zones, faults);
     let (endpoints, index) = endpoints(&written.endpoints, faults);
     config.endpoints = endpoints;
@@ -33,6 +39,9 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     };
     let system = written.system.as_ref();
     config.server.system = system.and_then(|name| resolve(&name.value, &name.place, faults));
+    let common = config.cache.freshness;
+    let own = written.rules.freshness.iter().map(|own| own.over(&common));
+    config.freshness = std::iter::once(common).chain(own).collect();
     let (rules, places) = rules(&mut written.rules, resolve, faults);
     config.rules = rules.shrink();
     if written.system.is_none() {
@@ -57,6 +66,32 @@ fn listeners(written: &Written, config: &Config, faults: &mut Faults) {
     if let Some((place, address)) = metrics.filter(|(_, address)| config.server.listen.contains(address)) {
         let message = format!("metrics and clients can't share {address}");
         faults.error("duplicate-listen", place, message, "give metrics another port, or \"off\"");
+    }
+}
+
+/// Names of targets are asked of others than ourselves, as we have no answer before we know the targets.
+fn bootstrap(written: &Written, config: &Config, machine: Machine<'_>, faults: &mut Faults) {
+    for At { value, place } in &written.bootstrap {
+        if system::is_own(*value, &config.server.listen, machine) {
+            let message = format!("{value} is this server itself, which can't look up its own targets");
+            let help = "write the address of another server, such as a public resolver";
+            faults.error("own-bootstrap", place, message, help);
+        }
+    }
+    let targets = written.endpoints.iter().flat_map(|endpoint| endpoint.targets.iter().flatten());
+    let named = targets.filter(|target| matches!(target.value.address, Address::Name(..)));
+    if written.bootstrap.is_empty() && written.place_of("server", "bootstrap").is_none() {
+        for At { value, place } in named.filter(|_| !faults.is_incomplete()).collect::<Vec<_>>() {
+            let message = format!("`{}` has to be looked up, and there is nobody to ask", value.address);
+            let help = "add bootstrap = [\"1.1.1.1\"] to [server], or write the target's address";
+            faults.error("missing-bootstrap", place, message, help);
+        }
+    } else if let Some(place) =
+        written.place_of("server", "bootstrap").filter(|_| config.server.bootstrap.is_empty())
+        && named.count() > 0
+    {
+        let help = "name at least one server that knows the targets' names";
+        faults.error("missing-bootstrap", place, "`bootstrap` names nobody, and targets are names", help);
     }
 }
 
@@ -115,22 +150,27 @@ fn endpoints<'a>(written: &'a [WrittenEndpoint], faults: &mut Faults) -> (Vec<En
         } else if endpoint.name.is_some() {
             index.insert(name, (endpoints.len(), place));
         }
-        let targets = targets(endpoint.targets.as_deref().unwrap_or_default(), faults);
-        let client_subnet = endpoint.client_subnet;
-        endpoints.push(Endpoint { name: name.to_owned(), targets, client_subnet, place: place.location() });
+        endpoints.push(Endpoint {
+            name: name.to_owned(),
+            targets: targets(endpoint, faults),
+            client_subnet: endpoint.client_subnet,
+            probe: endpoint.probe.clone(),
+            place: place.location(),
+        });
     }
     (endpoints, index)
 }
 
-fn targets(written: &[At<Target>], faults: &mut Faults) -> Vec<Target> {
-    let mut first: HashMap<SocketAddr, &Place> = HashMap::new();
+fn targets(endpoint: &WrittenEndpoint, faults: &mut Faults) -> Vec<Target> {
+    let written: &[At<WrittenTarget>] = endpoint.targets.as_deref().unwrap_or_default();
+    let mut first: HashMap<&Address, &Place> = HashMap::new();
     for At { value, place } in written {
-        if let Some(other) = first.insert(value.address, place) {
+        if let Some(other) = first.insert(&value.address, place) {
             let message = format!("a second target {}; the first is at {other}", value.address);
             faults.error("duplicate-target", place, message, "keep one of the two");
         }
     }
-    written.iter().map(|target| target.value.clone()).collect()
+    written.iter().map(|target| target.value.to_target(endpoint.rate)).collect()
 }
 
 fn find(name: &str, place: &Place, index: &Index<'_>, faults: &mut Faults) -> Option<usize> {
@@ -176,7 +216,8 @@ fn rules(written: &mut WrittenRules, resolve: Resolve<'_>, faults: &mut Faults) 
         }
         // A rule whose action is wrong still takes its domains, so that a second one for them shows.
         let action = action.unwrap_or(RuleAction::System);
-        let does = Does { action, follow_cname: rule.follow_cname, own: table.rules.len() as u32 };
+        let what = What { action, follow_cname: rule.follow_cname, freshness: rule.freshness };
+        let does = Does { what, own: table.rules.len() as u32 };
         for At { value, place } in domains.by_ref().take(rule.domains) {
             table.put(&value, Claim::Exactly, place, &does, faults);
         }
@@ -227,8 +268,7 @@ struct RuleTable {
 
 /// What one `[[rule]]` does with all its domains.
 struct Does {
-    action: RuleAction,
-    follow_cname: bool,
+    what: What,
     /// Where its own rules begin.
     own: u32,
 }
@@ -250,14 +290,14 @@ impl RuleTable {
         match by_domain.entry(hash, |&(at, _)| rules.at(at).domain == domain.as_wire(), hash_of) {
             Entry::Vacant(free) => {
                 free.insert((rules.len() as u32, claim));
-                self.rules.push(domain, does.action, does.follow_cname, &place);
+                self.rules.push(domain, does.what, &place);
                 self.places.push(place);
             }
             Entry::Occupied(mut taken) => {
                 let (at, other) = *taken.get();
                 if claim > other {
                     *taken.get_mut() = (at, claim);
-                    self.rules.replace(at, does.action, does.follow_cname, &place);
+                    self.rules.replace(at, does.what, &place);
                     self.places[at as usize] = place;
                 } else if claim == other {
                     self.duplicate(domain, &place, at, at >= does.own, faults);
@@ -298,6 +338,7 @@ fn system_endpoint(written: &[WrittenRule], config: &mut Config, faults: &mut Fa
         name: system::ENDPOINT.to_owned(),
         targets,
         client_subnet: defaults::CLIENT_SUBNET,
+        probe: None,
         place: Place::whole_file(std::path::Path::new(system::RESOLV_CONF)).location(),
     });
 }
@@ -306,9 +347,14 @@ fn system_targets(server: &Server, machine: Machine<'_>) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
     for ip in (machine.nameservers)() {
         let address = SocketAddr::new(ip, defaults::DNS_PORT);
-        let known = targets.iter().any(|target| target.address == address);
+        let known = targets.iter().any(|target| target.address == Address::Socket(address));
         if !known && !system::is_own(address, &server.listen, machine) {
-            targets.push(Target { address, az: None });
+            targets.push(Target {
+                address: Address::Socket(address),
+                az: None,
+                tier: defaults::TIER,
+                rate: None,
+            });
         }
     }
     targets

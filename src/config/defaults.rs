@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Cache, Config, Control, Log, LogFormat, LogLevel, Metrics, Server};
+use super::{Cache, Config, Control, Expect, Freshness, Log, LogFormat, LogLevel, Metrics, Server};
 use crate::config::files;
 
 /// The port of DNS (RFC 1035 section 4.2), for listeners and targets written without one.
@@ -17,6 +17,11 @@ pub(super) const DNS_PORT: u16 = 53;
 pub(super) const FOLLOW_CNAME: bool = true;
 /// The client's subnet (RFC 7871) says who asks; it leaves the house only where it is wanted.
 pub(super) const CLIENT_SUBNET: bool = false;
+/// Targets are equals until somebody wants an order: by load and Availability Zone, not by place in a list.
+pub(super) const TIER: u8 = 0;
+/// What a probe's target must say: anything that shows that it can look up names. Whether a name is there is its
+/// owner's matter.
+pub(super) const EXPECT: Expect = Expect::Answer;
 
 /// What an empty file gives.
 pub fn defaults() -> Config {
@@ -31,6 +36,7 @@ pub fn defaults() -> Config {
         zones: Vec::new(),
         endpoints: Vec::new(),
         rules: Arc::default(),
+        freshness: vec![freshness()],
     }
 }
 
@@ -45,6 +51,8 @@ fn server() -> Server {
         workers: workers(),
         az: None,
         system: None,
+        // Whom to trust for names is nobody's to choose but the operator's.
+        bootstrap: Vec::new(),
         allow: private_networks(),
         // The largest that crosses every common path in one piece (DNS Flag Day 2020): a fragment is lost
         // more often than a retry over TCP.
@@ -55,6 +63,9 @@ fn server() -> Server {
         tcp_connections_per_client: 64,
         // RFC 7766 section 6.2.3 asks for a few seconds; a client that has more to ask asks within ten.
         tcp_idle_timeout: Duration::from_secs(10),
+        // A network's resolver stands behind one address and asks thousands a second: no number fits all, and a
+        // wrong one is an outage. Who serves clients one by one may set some hundreds.
+        client_rate: 0,
     }
 }
 
@@ -96,12 +107,23 @@ fn cache() -> Cache {
         // RFC 2308 section 5 found one to three hours sensible; new names in a private zone are waited for
         // by people, so a quarter of an hour.
         max_negative_ttl_secs: 900,
+        freshness: freshness(),
+    }
+}
+
+fn freshness() -> Freshness {
+    Freshness {
         // When a tunnel is down, the address of an hour ago is more use than none.
         serve_stale: true,
         // RFC 8767 section 4 recommends 30 seconds.
         stale_ttl_secs: 30,
         // RFC 8767 section 5 suggests one to three days; who repairs a tunnel takes less than one.
         max_stale_secs: 86_400,
+        // RFC 8767 section 5 suggests 1.8 s, but stub resolvers such as those of Windows ask the next server
+        // after 1 s. Half of that leaves room for the way to the client, and for a far target's slow answer.
+        stale_after: Some(Duration::from_millis(500)),
+        // A popular name's clients never wait for it; it comes out of the budget of extra questions.
+        prefetch: true,
     }
 }
 

@@ -21,7 +21,8 @@ mod warn;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub use self::source::Location;
 #[cfg(test)]
 use self::source::Source;
 use self::system::Machine;
+pub use self::system::is_this_server;
 use crate::wire::name::Name;
 
 /// What reading a configuration gave; `config` is none exactly when there is an error among the diagnostics.
@@ -66,6 +68,9 @@ pub struct Config {
     pub endpoints: Vec<Endpoint>,
     /// Shared with who counts their questions.
     pub rules: Arc<Rules>,
+    /// How fresh answers must be: what `[cache]` says first, then what rules say of their own, each once. Rules
+    /// have an index into this: 100,000 of them must stay small.
+    pub freshness: Vec<Freshness>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -75,11 +80,15 @@ pub struct Server {
     pub az: Option<String>,
     /// What SYSTEM rules ask, an index into the endpoints. Set whenever there is a SYSTEM rule.
     pub system: Option<usize>,
+    /// Who is asked for the addresses of targets that are written as names. Never empty if there are such.
+    pub bootstrap: Vec<SocketAddr>,
     pub allow: Vec<IpNet>,
     pub max_udp_size: u16,
     pub tcp_connections: usize,
     pub tcp_connections_per_client: usize,
     pub tcp_idle_timeout: Duration,
+    /// Queries a second of one client, an IPv6 client by its /64; 0: no bound.
+    pub client_rate: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -89,12 +98,24 @@ pub struct Cache {
     pub min_ttl_secs: u32,
     pub max_ttl_secs: u32,
     pub max_negative_ttl_secs: u32,
+    /// For all rules that don't say otherwise.
+    pub freshness: Freshness,
+}
+
+/// What is done with answers that are past their TTL, or nearly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
     /// Answer from expired entries when no target answers (RFC 8767).
     pub serve_stale: bool,
     /// The TTL of such answers.
     pub stale_ttl_secs: u32,
     /// How long past its TTL an entry may be so used.
     pub max_stale_secs: u32,
+    /// A client gets the expired answer after so long, while targets go on being asked. None: not before they
+    /// have failed.
+    pub stale_after: Option<Duration>,
+    /// Ask anew for what is asked often, shortly before its TTL is over.
+    pub prefetch: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -146,14 +167,72 @@ pub struct Endpoint {
     pub name: String,
     pub targets: Vec<Target>,
     pub client_subnet: bool,
+    /// None: the SOA of the first domain that a rule sends here, whatever is said of it.
+    pub probe: Option<Probe>,
     /// Of its name. For the system's own nameservers: their file as a whole.
     pub place: Location,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    pub address: SocketAddr,
+    pub address: Address,
     pub az: Option<String>,
+    /// Targets of a lower tier are asked before those of a higher one.
+    pub tier: u8,
+    /// Questions a second that it is asked at most; none: no bound.
+    pub rate: Option<u32>,
+}
+
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    Socket(SocketAddr),
+    /// All addresses that the name has at the time, with this port.
+    Name(Name, u16),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Socket(address) => address.fmt(f),
+            Address::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+impl Config {
+    /// The names that targets are written as; one may come several times.
+    pub fn target_names(&self) -> impl Iterator<Item = &Name> {
+        self.endpoints.iter().flat_map(Endpoint::names)
+    }
+}
+
+impl Endpoint {
+    /// The names among its targets.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.targets.iter().filter_map(|target| match &target.address {
+            Address::Name(name, _) => Some(name),
+            Address::Socket(_) => None,
+        })
+    }
+}
+
+/// What the targets of an endpoint are asked to see whether they are of use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    pub name: Name,
+    pub rtype: u16,
+    pub expect: Expect,
+}
+
+/// What a good target says to a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// NOERROR or NXDOMAIN.
+    Answer,
+    Rcode(u16),
+    /// NOERROR, and this address among the answers.
+    Address(IpAddr),
 }
 
 /// Reads the file and those of `conf.d` beside it. What can't be read is a diagnostic too.

@@ -299,7 +299,7 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     pub fn new(title: &'static str, entries: &'a DeTable<'a>, text: &'a Text<'a>, place: Place) -> Table<'a> {
-        Table { place, title, entries, text, known: Vec::with_capacity(10) }
+        Table { place, title, entries, text, known: Vec::with_capacity(16) }
     }
 
     pub fn has(&self, key: &str) -> bool {

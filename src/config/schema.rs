@@ -3,7 +3,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -20,11 +20,15 @@ use super::reader::{
 use super::source::{Place, Source};
 use super::text::{Apart, Text, parse_group};
 use super::value::{
-    domain, duration, endpoint_name, label, listen_address, metrics_address, network, size, target_address,
-    ttl,
+    domain, duration, endpoint_name, expect, label, listen_address, metrics_address, network, probe_type,
+    rate, server_address, size, stale_after, target_address, ttl,
 };
-use super::{Cache, Config, Control, Log, LogFormat, LogLevel, Metrics, Server, Target, defaults};
+use super::{
+    Address, Cache, Config, Control, Expect, Freshness, Log, LogFormat, LogLevel, Metrics, Probe, Server,
+    Target, defaults,
+};
 use crate::wire::name::Name;
+use crate::wire::rdata::rtype;
 
 /// The written form that this program reads.
 const VERSION: i128 = 1;
@@ -44,6 +48,10 @@ const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
 const MAX_MIN_TTL: Duration = Duration::from_secs(3_600);
 /// Of a stale answer: clients should come back soon, as a fresh one may be there.
 const MAX_STALE_TTL: Duration = Duration::from_secs(3_600);
+/// More than any single client asks; a whole network's resolver is not to be bounded.
+const CLIENT_RATES: RangeInclusive<u32> = 0..=1_000_000;
+/// An order of preference, not a sort key: who needs more than ten steps wants several endpoints.
+const TIERS: RangeInclusive<u8> = 0..=9;
 /// Octets of a local socket's path (`sun_path` of unix(7), without its NUL).
 const MAX_SOCKET_PATH: usize = 107;
 
@@ -53,6 +61,7 @@ pub(super) struct Written {
     pub config: Config,
     pub listen: Vec<At<SocketAddr>>,
     pub system: Option<At<String>>,
+    pub bootstrap: Vec<At<SocketAddr>>,
     pub zones: Vec<WrittenZone>,
     pub endpoints: Vec<WrittenEndpoint>,
     pub rules: WrittenRules,
@@ -79,14 +88,33 @@ pub(super) struct WrittenEndpoint {
     pub place: Place,
     pub name: Option<At<String>>,
     /// None if a target is wrong or there is no such key, which is reported.
-    pub targets: Option<Vec<At<Target>>>,
+    pub targets: Option<Vec<At<WrittenTarget>>>,
     pub client_subnet: bool,
+    pub probe: Option<Probe>,
+    /// For its targets that don't say otherwise.
+    pub rate: Option<u32>,
 }
 
 impl WrittenEndpoint {
     /// Where its name stands, or the table if it has none.
     pub fn named_at(&self) -> &Place {
         self.name.as_ref().map_or(&self.place, |name| &name.place)
+    }
+}
+
+pub(super) struct WrittenTarget {
+    pub address: Address,
+    pub az: Option<String>,
+    pub tier: u8,
+    /// 0: no bound. None: as the endpoint says.
+    pub rate: Option<u32>,
+}
+
+impl WrittenTarget {
+    /// `rate` is the endpoint's.
+    pub fn to_target(&self, rate: Option<u32>) -> Target {
+        let rate = self.rate.or(rate).filter(|&rate| rate > 0);
+        Target { address: self.address.clone(), az: self.az.clone(), tier: self.tier, rate }
     }
 }
 
@@ -99,6 +127,48 @@ pub(super) struct WrittenRules {
     pub networks: Vec<At<IpNet>>,
     /// The names of endpoints that rules have, each once.
     endpoints: Known,
+    /// What rules say of freshness, each once, and the place of each in this list.
+    pub freshness: Vec<OwnFreshness>,
+    freshness_index: HashMap<OwnFreshness, u16, RandomState>,
+}
+
+/// What one rule says of freshness; what it leaves out is as in `[cache]`.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct OwnFreshness {
+    serve_stale: Option<bool>,
+    stale_ttl_secs: Option<u32>,
+    max_stale_secs: Option<u32>,
+    stale_after: Option<Option<Duration>>,
+    prefetch: Option<bool>,
+}
+
+impl OwnFreshness {
+    pub fn over(&self, common: &Freshness) -> Freshness {
+        Freshness {
+            serve_stale: self.serve_stale.unwrap_or(common.serve_stale),
+            stale_ttl_secs: self.stale_ttl_secs.unwrap_or(common.stale_ttl_secs),
+            max_stale_secs: self.max_stale_secs.unwrap_or(common.max_stale_secs),
+            stale_after: self.stale_after.unwrap_or(common.stale_after),
+            prefetch: self.prefetch.unwrap_or(common.prefetch),
+        }
+    }
+}
+
+impl WrittenRules {
+    /// The place of what a rule says among the configuration's list, whose first is what `[cache]` says. None if the
+    /// list is full.
+    fn freshness_at(&mut self, own: OwnFreshness) -> Option<u16> {
+        if own == OwnFreshness::default() {
+            return Some(0);
+        }
+        if let Some(known) = self.freshness_index.get(&own) {
+            return Some(*known);
+        }
+        let index = u16::try_from(self.freshness.len() + 1).ok()?;
+        self.freshness.push(own);
+        self.freshness_index.insert(own, index);
+        Some(index)
+    }
 }
 
 type Known = HashSet<Rc<str>, RandomState>;
@@ -115,6 +185,7 @@ pub(super) struct WrittenRule {
     pub has_endpoint_key: bool,
     pub endpoint: Option<At<Rc<str>>>,
     pub follow_cname: bool,
+    pub freshness: u16,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -191,6 +262,7 @@ impl Written {
             },
             listen: Vec::new(),
             system: None,
+            bootstrap: Vec::new(),
             zones: Vec::new(),
             endpoints: Vec::new(),
             rules: WrittenRules::default(),
@@ -214,8 +286,10 @@ fn document<'a>(
     let mut top = top(text, tree);
     version(&mut top, is_main, faults);
 
-    let Written { config, set, listen, system, zones, endpoints, rules } = written;
-    once(&mut top, "server", "[server]", set, faults, |t| server(t, &mut config.server, listen, system));
+    let Written { config, set, listen, system, bootstrap, zones, endpoints, rules } = written;
+    once(&mut top, "server", "[server]", set, faults, |t| {
+        server(t, &mut config.server, listen, system, bootstrap)
+    });
     once(&mut top, "cache", "[cache]", set, faults, |t| cache(t, &mut config.cache));
     once(&mut top, "control", "[control]", set, faults, |t| control(t, &mut config.control, source));
     once(&mut top, "metrics", "[metrics]", set, faults, |t| metrics(t, &mut config.metrics));
@@ -344,6 +418,7 @@ fn server(
     server: &mut Server,
     listen: &mut Vec<At<SocketAddr>>,
     system: &mut Option<At<String>>,
+    bootstrap: &mut Vec<At<SocketAddr>>,
 ) {
     let addresses = list(at(string("\"127.0.0.1:5353\"", listen_address)));
     let addresses =
@@ -355,12 +430,18 @@ fn server(
     table.set("workers", whole(1..=MAX_WORKERS), &mut server.workers);
     server.az = table.get("az", string("\"ap-northeast-2a\"", label)).or(server.az.take());
     *system = table.get("system", at(string("\"public\"", |text| Ok(text.to_owned())))).or(system.take());
+    let addresses = list(at(string("\"1.1.1.1\"", server_address)));
+    if let Some(addresses) = table.get("bootstrap", addresses) {
+        server.bootstrap = addresses.iter().map(|address| address.value).collect();
+        *bootstrap = addresses;
+    }
     let networks = some(list(string("\"10.0.0.0/8\"", network)), "name the networks that may ask");
     table.set("allow", networks, &mut server.allow);
     table.set("max_udp_size", whole(UDP_SIZES), &mut server.max_udp_size);
     table.set("tcp_connections", whole(TCP_CONNECTIONS), &mut server.tcp_connections);
     table.set("tcp_connections_per_client", whole(TCP_CONNECTIONS), &mut server.tcp_connections_per_client);
     table.set("tcp_idle_timeout", duration(TCP_IDLE), &mut server.tcp_idle_timeout);
+    table.set("client_rate", whole(CLIENT_RATES), &mut server.client_rate);
 }
 
 fn cache(table: &mut Section<'_, '_>, cache: &mut Cache) {
@@ -368,9 +449,12 @@ fn cache(table: &mut Section<'_, '_>, cache: &mut Cache) {
     table.set("min_ttl", ttl(MAX_MIN_TTL), &mut cache.min_ttl_secs);
     table.set("max_ttl", ttl(MAX_TTL), &mut cache.max_ttl_secs);
     table.set("max_negative_ttl", ttl(MAX_TTL), &mut cache.max_negative_ttl_secs);
-    table.set("serve_stale", flag, &mut cache.serve_stale);
-    table.set("stale_ttl", ttl(MAX_STALE_TTL), &mut cache.stale_ttl_secs);
-    table.set("max_stale", ttl(MAX_TTL), &mut cache.max_stale_secs);
+    let freshness = &mut cache.freshness;
+    table.set("serve_stale", flag, &mut freshness.serve_stale);
+    table.set("stale_ttl", ttl(MAX_STALE_TTL), &mut freshness.stale_ttl_secs);
+    table.set("max_stale", ttl(MAX_TTL), &mut freshness.max_stale_secs);
+    table.set("stale_after", stale_after, &mut freshness.stale_after);
+    table.set("prefetch", flag, &mut freshness.prefetch);
 }
 
 fn control(table: &mut Section<'_, '_>, control: &mut Control, source: &Source) {
@@ -421,14 +505,40 @@ fn endpoint(table: &mut Table<'_>, faults: &mut Faults) -> WrittenEndpoint {
         name,
         targets: targets.and_then(|targets| targets.into_iter().map(sound).collect()),
         client_subnet: table.optional("client_subnet", flag, faults).unwrap_or(defaults::CLIENT_SUBNET),
+        probe: table
+            .optional("probe", self::table("`probe`", "{ name = \"health.corp.example\" }", probe), faults)
+            .flatten(),
+        rate: table.optional("rate", rate, faults),
     }
 }
 
-fn target(table: &mut Table<'_>, faults: &mut Faults) -> Option<Target> {
+fn target(table: &mut Table<'_>, faults: &mut Faults) -> Option<WrittenTarget> {
     let address = string("\"10.0.1.250\"", target_address);
     let address = table.required("address", "address = \"10.0.1.250\"", address, faults);
     let az = table.optional("az", string("\"ap-northeast-2a\"", label), faults);
-    Some(Target { address: address?, az })
+    let tier = table.optional("tier", whole(TIERS), faults).unwrap_or(defaults::TIER);
+    let rate = table.optional("rate", rate, faults);
+    Some(WrittenTarget { address: address?, az, tier, rate })
+}
+
+/// The type is that of the expected address unless written, and else A.
+fn probe(table: &mut Table<'_>, faults: &mut Faults) -> Option<Probe> {
+    let name = string("\"health.corp.example\"", domain);
+    let name = table.required("name", "name = \"health.corp.example\"", name, faults);
+    let rtype = table.optional("type", at(string("\"A\"", probe_type)), faults);
+    let expect = table.optional("expect", string("\"answer\"", expect), faults).unwrap_or(defaults::EXPECT);
+    let wanted = match expect {
+        Expect::Address(IpAddr::V6(_)) => rtype::AAAA,
+        _ => rtype::A,
+    };
+    if let (Expect::Address(address), Some(At { value, place })) = (expect, &rtype)
+        && *value != wanted
+    {
+        let word = if address.is_ipv4() { "A" } else { "AAAA" };
+        let message = format!("a probe of this type can't be answered with {address}");
+        faults.error("probe-type", place, message, format!("write type = \"{word}\", or leave it out"));
+    }
+    Some(Probe { name: name?, rtype: rtype.map_or(wanted, |rtype| rtype.value), expect })
 }
 
 fn sound<T>(item: At<Option<T>>) -> Option<At<T>> {
@@ -449,6 +559,18 @@ fn rule(table: &mut Table<'_>, rules: &mut WrittenRules, faults: &mut Faults) {
     };
     let endpoint = at(string("\"aws-inbound\"", |text| Ok(text.to_owned())));
     let endpoint = table.optional("endpoint", endpoint, faults);
+    let own = OwnFreshness {
+        serve_stale: table.optional("serve_stale", flag, faults),
+        stale_ttl_secs: table.optional("stale_ttl", ttl(MAX_STALE_TTL), faults),
+        max_stale_secs: table.optional("max_stale", ttl(MAX_TTL), faults),
+        stale_after: table.optional("stale_after", stale_after, faults),
+        prefetch: table.optional("prefetch", flag, faults),
+    };
+    let freshness = rules.freshness_at(own).unwrap_or_else(|| {
+        let message = format!("rules say more than {} different things of stale answers", u16::MAX);
+        faults.error("too-many-settings", &table.place, message, "let more of them say the same");
+        0
+    });
     rules.rules.push(WrittenRule {
         place: table.place.clone(),
         domains: usize::from(domain.is_some()) + domains.len(),
@@ -459,6 +581,7 @@ fn rule(table: &mut Table<'_>, rules: &mut WrittenRules, faults: &mut Faults) {
         endpoint: endpoint
             .map(|At { value, place }| At { value: shared(&mut rules.endpoints, &value), place }),
         follow_cname: table.optional("follow_cname", flag, faults).unwrap_or(defaults::FOLLOW_CNAME),
+        freshness,
     });
     rules.domains.extend(domain);
     rules.domains.extend(domains);

@@ -81,3 +81,8 @@ mod tests {
         assert!(!is_local([255, 255, 255, 255].into()) && !is_local([203, 0, 113, 77].into()));
     }
 }
+
+/// Whether asking `target` means asking this very server, as far as that can be told.
+pub fn is_this_server(target: SocketAddr, listen: &[SocketAddr]) -> bool {
+    is_own(target, listen, THIS)
+}

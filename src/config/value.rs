@@ -3,14 +3,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
+use hickory_proto::rr::RecordType;
 use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::defaults::DNS_PORT;
 use super::reader::{Faults, Node, Wrong, integer};
-use super::{system, units};
+use super::{Address, Expect, suggest, system, units};
+use crate::limits::QUERY_DEADLINE;
+use crate::wire::header::{rcode, rcode_name};
 use crate::wire::name::{Name, NameError};
 
 /// Characters of a name that people give: it becomes a label of metrics, and Route 53's own limit is 64.
@@ -84,8 +88,41 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, Wrong> {
     address(text, Some(DNS_PORT))
 }
 
-/// An address to forward to; port 53 unless written.
-pub(super) fn target_address(text: &str) -> Result<SocketAddr, Wrong> {
+/// Where to forward to: an address, or a host's name; port 53 unless written.
+pub(super) fn target_address(text: &str) -> Result<Address, Wrong> {
+    match host(text) {
+        Some(host) => host,
+        None => server_address(text).map(Address::Socket),
+    }
+}
+
+/// A host's name with its port; none if an address is meant. Two labels at least, as a bare word is more often a
+/// slip than a host, and letters in the last one, as `10.0.1` is no name.
+fn host(text: &str) -> Option<Result<Address, Wrong>> {
+    let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_host = |label: &str| {
+        !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    if !name.contains('.')
+        || !name.split('.').all(is_host)
+        || !last.contains(|c: char| c.is_ascii_alphabetic())
+    {
+        return None;
+    }
+    let port = port.map_or(Some(DNS_PORT), |port| port.parse().ok().filter(|&port| port != 0));
+    Some(match port {
+        Some(port) => domain(name).map(|name| Address::Name(name, port)),
+        None => {
+            let help = "write a port from 1 to 65535 behind the name";
+            Err(Wrong::new("bad-address", format!("`{text}` has a wrong port"), help))
+        }
+    })
+}
+
+/// The address of one DNS server; port 53 unless written.
+pub(super) fn server_address(text: &str) -> Result<SocketAddr, Wrong> {
     let address = address(text, Some(DNS_PORT))?;
     let ip = address.ip();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
@@ -128,9 +165,114 @@ fn address_help(text: &str) -> String {
     if text.contains('/') {
         return "write one address; this is a network".to_owned();
     }
-    "write an IP address such as \"10.0.1.250\", \"127.0.0.1:5300\" or \"[2001:db8::1]:5300\"; names of hosts \
-     are not looked up"
+    "write an IP address such as \"10.0.1.250\", \"127.0.0.1:5300\" or \"[2001:db8::1]:5300\"; a target may also be \
+     a host's full name, such as \"resolver.example.com\""
         .to_owned()
+}
+
+/// What a good reply to a probe is: an address, an rcode's name, or any answer.
+pub(super) fn expect(text: &str) -> Result<Expect, Wrong> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(Expect::Address(address));
+    }
+    if text == ANSWER {
+        return Ok(Expect::Answer);
+    }
+    let codes = || (0..=rcode::BADCOOKIE).map(|code| (code, rcode_name(code)));
+    if let Some((code, _)) = codes().find(|(_, name)| name.eq_ignore_ascii_case(text)) {
+        return Ok(Expect::Rcode(code));
+    }
+    let named = codes().filter(|(_, name)| !name.starts_with("RCODE"));
+    let names: Vec<String> = named.map(|(_, name)| name.to_ascii_lowercase()).collect();
+    let lower = text.to_ascii_lowercase();
+    let known = names.iter().map(String::as_str).chain([ANSWER]);
+    let help = match suggest::nearest(&lower, known) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None => "write \"answer\" (there is the name or there is not), an rcode such as \"noerror\" or \
+                 \"nxdomain\", or an address that must be in the answer"
+            .to_owned(),
+    };
+    Err(Wrong::new("bad-expect", format!("a target can't be expected to say `{text}`"), help))
+}
+
+const ANSWER: &str = "answer";
+
+/// A type that can be asked for: RFC 6895 section 3.1 keeps 128 to 255 for what is no data, and OPT is none.
+pub(super) fn probe_type(text: &str) -> Result<u16, Wrong> {
+    let upper = text.to_ascii_uppercase();
+    let known = RecordType::from_str(&upper).ok().filter(|known| !matches!(known, RecordType::Unknown(_)));
+    let number = known.map(u16::from).or_else(|| upper.strip_prefix("TYPE")?.parse().ok());
+    match number {
+        None => {
+            let help = "write a type such as \"A\", \"AAAA\" or \"SOA\"";
+            Err(Wrong::new("bad-type", format!("`{text}` is not a record type"), help))
+        }
+        Some(0 | 41 | 128..=255) => {
+            let help = "write a type that a name may have, such as \"A\" or \"SOA\"";
+            Err(Wrong::new("bad-type", format!("`{text}` is no type of data"), help))
+        }
+        Some(number) => Ok(number),
+    }
+}
+
+/// Questions a second that a target is asked at most: a number, or AWS's limit by name.
+pub(super) fn rate(node: Node<'_>, faults: &mut Faults) -> Option<u32> {
+    let names = || RATES.iter().map(|&(name, _)| name);
+    let help = || {
+        let names: Vec<String> = names().map(|name| format!("\"{name}\"")).collect();
+        format!("write a number from 1 to {MAX_RATE}, 0 for no bound, or one of {}", names.join(", "))
+    };
+    let wrong = match node.value {
+        DeValue::Integer(number) => {
+            let number = integer(number).and_then(|number| u32::try_from(number).ok());
+            match number.filter(|&number| number <= MAX_RATE) {
+                Some(number) => return Some(number),
+                None => Wrong::new("out-of-bounds", format!("`{}` is out of bounds", node.key), help()),
+            }
+        }
+        DeValue::String(text) => match RATES.iter().find(|(name, _)| name == text) {
+            Some(&(_, rate)) => return Some(rate),
+            None => {
+                let help = suggest::nearest(text, names())
+                    .map_or_else(help, |name| format!("did you mean \"{name}\"?"));
+                Wrong::new("unknown-word", format!("`{}` can't be \"{text}\"", node.key), help)
+            }
+        },
+        _ => {
+            node.wrong_type("a number or a name", help(), faults);
+            return None;
+        }
+    };
+    node.wrong(wrong, faults);
+    None
+}
+
+/// Beyond what one server on one core can be asked.
+const MAX_RATE: u32 = 1_000_000;
+
+/// What AWS takes before it drops in silence: packets a second from one network interface to a VPC's resolver, and
+/// queries a second at each address of a Resolver endpoint (Amazon's quotas for DNS in a VPC and Route 53 Resolver).
+const RATES: [(&str, u32); 2] = [("vpc-resolver", 1_024), ("route53-endpoint", 10_000)];
+
+/// When a client gets a stale answer although targets may still answer; "off": not before they have failed.
+/// Beyond the time in which a question is answered or failed there is nothing to wait for.
+pub(super) fn stale_after(node: Node<'_>, faults: &mut Faults) -> Option<Option<Duration>> {
+    if node.value.as_str() == Some("off") {
+        return Some(None);
+    }
+    let longest = QUERY_DEADLINE;
+    let help = format!(
+        "write \"0s\" (at once) to \"{}\", or \"off\" for not before all targets have failed",
+        units::format_duration(longest)
+    );
+    let text = unit_text(&node, |_| help.clone(), "\"500ms\"", faults)?;
+    let wrong = match units::parse_duration(text) {
+        Ok(duration) if duration <= longest => return Some(Some(duration)),
+        Ok(_) => Wrong::new("out-of-bounds", format!("`{}` is out of bounds", node.key), help),
+        Err(error) => Wrong::new("bad-duration", format!("`{text}` is not a duration: {error}"), help),
+    };
+    node.wrong(wrong, faults);
+    None
 }
 
 /// A network without host bits.

@@ -8,7 +8,7 @@ use super::reader::{At, Faults};
 use super::schema::Written;
 use super::source::Place;
 use super::system::{self, Machine};
-use super::{Config, Location};
+use super::{Address, Config, Location};
 use crate::wire::name::{Name, suffixes};
 
 /// `places` are those of the configuration's rules.
@@ -43,9 +43,12 @@ fn shadowed_rules(config: &Config, places: &[Place], faults: &mut Faults) {
 
 fn own_targets(written: &Written, config: &Config, machine: Machine<'_>, faults: &mut Faults) {
     let targets = written.endpoints.iter().flat_map(|endpoint| endpoint.targets.iter().flatten());
-    for At { value, place } in
-        targets.filter(|target| system::is_own(target.value.address, &config.server.listen, machine))
-    {
+    let is_own = |address: &Address| match address {
+        Address::Socket(address) => system::is_own(*address, &config.server.listen, machine),
+        // What it leads to is seen when it is looked up.
+        Address::Name(..) => false,
+    };
+    for At { value, place } in targets.filter(|target| is_own(&target.value.address)) {
         let message = format!("target {} is this server itself", value.address);
         let help = "queries would go round in a circle; write the address of another server";
         faults.warning("own-target", place, message, help);
@@ -56,7 +59,8 @@ fn endpoints(written: &Written, config: &Config, used: &[bool], faults: &mut Fau
     // The endpoint made of the system's nameservers comes after those written.
     for ((endpoint, written), used) in config.endpoints.iter().zip(&written.endpoints).zip(used) {
         let place = written.named_at();
-        if endpoint.targets.len() == 1 {
+        // A name may have several addresses.
+        if endpoint.targets.len() == 1 && endpoint.names().next().is_none() {
             let message = format!("endpoint `{}` has a single target", endpoint.name);
             let help = "add a second one, best in another Availability Zone: without it, an outage of the \
                         target is an outage of its domains";

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
+use std::{error, fmt};
 
 use super::report;
 use crate::wire::name::Name;
@@ -20,6 +22,16 @@ pub trait Core: Send + Sync + 'static {
     fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation;
     /// Takes a name, or a name and all below it, out of the cache.
     fn flush(&self, name: &Name, tree: bool) -> report::Flush;
+    /// All targets.
+    fn targets(&self) -> report::Targets;
+    /// Sends targets no new queries, for so long or until they are enabled; gives those targets.
+    fn drain_targets(
+        &self,
+        which: &Which,
+        length: Option<Duration>,
+    ) -> Result<report::Targets, UnknownTarget>;
+    /// The end of that.
+    fn enable_targets(&self, which: &Which) -> Result<report::Targets, UnknownTarget>;
     /// Whether clients may be sent here, and if not, why.
     fn ready(&self) -> report::Ready;
     /// All numbers for `/metrics`, gathered off the query path.
@@ -41,3 +53,80 @@ pub struct Settings {
     /// None: as it is.
     pub log_level: Option<tracing::Level>,
 }
+
+/// The targets that an operator means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Which {
+    pub address: IpAddr,
+    /// None: whatever the port.
+    pub port: Option<u16>,
+    /// None: of all endpoints.
+    pub endpoint: Option<String>,
+}
+
+impl Which {
+    /// Reads `10.0.1.250`, `10.0.1.250:5300`, `2001:db8::1` or `[2001:db8::1]:5300`; none if it is no address.
+    pub fn parse(address: &str, endpoint: Option<String>) -> Option<Which> {
+        if let Ok(address) = address.parse::<SocketAddr>() {
+            return Some(Which { address: address.ip(), port: Some(address.port()), endpoint });
+        }
+        let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+        Some(Which { address: bare.parse().ok()?, port: None, endpoint })
+    }
+
+    pub fn means(&self, endpoint: &str, address: SocketAddr) -> bool {
+        self.address == address.ip()
+            && self.port.is_none_or(|port| port == address.port())
+            && self.endpoint.as_ref().is_none_or(|name| name == endpoint)
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}", SocketAddr::new(self.address, port)),
+            None => write!(f, "{}", self.address),
+        }
+    }
+}
+
+/// An operator names a target that is not there.
+#[derive(Debug)]
+pub struct UnknownTarget {
+    pub which: Which,
+    /// Endpoints with the addresses of their targets.
+    pub there: Vec<(String, Vec<SocketAddr>)>,
+}
+
+/// Addresses that an error lists; `dnsfwd targets list` has them all.
+const LISTED: usize = 20;
+
+impl fmt::Display for UnknownTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Which { endpoint, .. } = &self.which;
+        let of = |name: &String| endpoint.as_ref().is_none_or(|wanted| wanted == name);
+        let there: Vec<_> = self.there.iter().filter(|(name, _)| of(name)).collect();
+        if there.is_empty() && !self.there.is_empty() {
+            let names: Vec<&str> = self.there.iter().map(|(name, _)| name.as_str()).take(LISTED).collect();
+            let wanted = endpoint.as_deref().unwrap_or_default();
+            return write!(f, "there is no endpoint '{wanted}', but {}", names.join(", "));
+        }
+        let with_name = |(name, addresses): &(String, Vec<SocketAddr>)| {
+            addresses.iter().map(|address| format!("{address} ({name})")).collect::<Vec<_>>()
+        };
+        let listed: Vec<String> = there.iter().flat_map(|endpoint| with_name(endpoint)).collect();
+        write!(f, "no target has the address {}; there is ", self.which)?;
+        match listed.len() {
+            0 => f.write_str("none"),
+            len if len <= LISTED => f.write_str(&listed.join(", ")),
+            len => write!(
+                f,
+                "{} and {} more: see `dnsfwd targets list`",
+                listed[..LISTED].join(", "),
+                len - LISTED
+            ),
+        }
+    }
+}
+
+impl error::Error for UnknownTarget {}

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::core::{Core, Settings};
+use super::core::{Core, Settings, UnknownTarget, Which};
 use super::report::*;
 use crate::wire::name::Name;
 
@@ -50,6 +50,26 @@ impl Core for Fake {
         Flush { entries: if tree { 10 } else { 1 } }
     }
 
+    fn targets(&self) -> Targets {
+        Targets { endpoints: status().endpoints, warnings: Vec::new() }
+    }
+
+    fn drain_targets(&self, which: &Which, length: Option<Duration>) -> Result<Targets, UnknownTarget> {
+        let mut targets = self.enable_targets(which)?;
+        let drained = Drained { left_secs: length.map(|length| length.as_secs()) };
+        targets.endpoints[0].targets[0].drained = Some(drained);
+        Ok(targets)
+    }
+
+    fn enable_targets(&self, which: &Which) -> Result<Targets, UnknownTarget> {
+        let targets = self.targets();
+        let (name, address) = (&targets.endpoints[0].name, targets.endpoints[0].targets[0].address);
+        match which.means(name, address) {
+            true => Ok(targets),
+            false => Err(UnknownTarget { which: which.clone(), there: vec![(name.clone(), vec![address])] }),
+        }
+    }
+
     fn ready(&self) -> Ready {
         Ready { ready: true, reasons: vec!["endpoint aws-inbound has one healthy target of two".into()] }
     }
@@ -78,7 +98,11 @@ pub fn status() -> Status {
         }],
         rules: 2,
         zones: vec![ZoneStatus { name: "anycompany.corp".into(), serial: 1, records: 5 }],
-        endpoints: vec![EndpointStatus { name: "aws-inbound".into(), targets: vec![target_status()] }],
+        endpoints: vec![EndpointStatus {
+            name: "aws-inbound".into(),
+            targets: vec![target_status()],
+            names: Vec::new(),
+        }],
         loops: Vec::new(),
         cache: CacheStatus { entries: 10, bytes: 4096, limit_bytes: 1 << 28, hits: 90, misses: 10, stale: 0 },
         queries: vec![TransportCount { transport: "udp".into(), count: 100 }],
@@ -95,7 +119,14 @@ fn target_status() -> TargetStatus {
         state: TargetState::Healthy,
         since_secs: 12,
         outstanding: 0,
+        tier: 0,
+        rate: Some(10_000),
+        drained: None,
         rtt_ms: Some(4.2),
+        usual_ms: Some(9.0),
+        network_ms: Some(3.9),
+        hedges: 2,
+        guarded: 0,
         queries: 8,
         timeouts: 1,
         errors: 0,
@@ -118,6 +149,7 @@ pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
         },
         runners_up: Vec::new(),
         endpoint: Some("aws-inbound".into()),
+        names: Vec::new(),
         targets: Vec::new(),
         cache: None,
         follow_cname: true,
@@ -131,6 +163,7 @@ pub fn sample() -> Sample {
     let mut latency = Latency { sum_secs: 3.5, ..Latency::default() };
     (latency.counts[1], latency.counts[11], latency.counts[12]) = (3, 4, 1);
     Sample {
+        names: vec![NameSample { name: "ns.example".into(), addresses: 2, changes: 1, failures: 3 }],
         version: "0.1.0".into(),
         config_hash: "00112233aabbccdd".into(),
         uptime_secs: 12.5,
@@ -157,6 +190,8 @@ pub fn sample() -> Sample {
             state: TargetState::Healthy,
             outstanding: 0,
             rtt_secs: Some(0.0042),
+            usual_secs: Some(0.009),
+            network_secs: Some(0.0039),
             hedges: 0,
             guarded: 0,
             drained: false,

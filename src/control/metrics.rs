@@ -7,7 +7,7 @@ use ::metrics::{Key, Label, counter, describe_counter, describe_gauge, gauge, wi
 use metrics_exporter_prometheus::formatting::{write_help_line, write_metric_line, write_type_line};
 use metrics_exporter_prometheus::{LabelSet, PrometheusBuilder};
 
-use super::report::{Action, ExchangeSample, LATENCY_BOUNDS, Sample, TargetSample, TargetState};
+use super::report::{Action, ExchangeSample, LATENCY_BOUNDS, NameSample, Sample, TargetSample, TargetState};
 use crate::wire::header::rcode_name;
 
 /// What a family counts, as its TYPE line says it.
@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 /// Every family: name, kind, labels, help. The README's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 27] = [
+pub const FAMILIES: [(&str, Kind, &str, &str); 32] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -70,7 +70,19 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 27] = [
         "1 for the state a target is in, 0 for the others.",
     ),
     ("dnsfwd_target_outstanding", Kind::Gauge, "endpoint, target, az", "Queries a target has yet to answer."),
-    ("dnsfwd_target_rtt_seconds", Kind::Gauge, "endpoint, target, az", "Smoothed round trip to a target."),
+    ("dnsfwd_target_rtt_seconds", Kind::Gauge, "endpoint, target, az", "Smoothed answer time of a target."),
+    (
+        "dnsfwd_target_usual_seconds",
+        Kind::Gauge,
+        "endpoint, target, az",
+        "Time within which 95 % of a target's answers come.",
+    ),
+    (
+        "dnsfwd_target_network_seconds",
+        Kind::Gauge,
+        "endpoint, target, az",
+        "Smoothed round trip to a target, without its own work.",
+    ),
     (
         "dnsfwd_target_hedges_total",
         Kind::Counter,
@@ -84,6 +96,9 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 27] = [
         "Queries kept from a target because it is not to be asked more often.",
     ),
     ("dnsfwd_target_drained", Kind::Gauge, "endpoint, target, az", "1 while a target is drained."),
+    ("dnsfwd_name_addresses", Kind::Gauge, "name", "Addresses known of a target that is written as a name."),
+    ("dnsfwd_name_changes_total", Kind::Counter, "name", "Times that the addresses of such a name changed."),
+    ("dnsfwd_name_failures_total", Kind::Counter, "name", "Lookups of such a name that failed."),
     ("dnsfwd_cache_entries", Kind::Gauge, "", "Answers in the cache."),
     ("dnsfwd_cache_bytes", Kind::Gauge, "", "Memory that the cache uses."),
     ("dnsfwd_cache_limit_bytes", Kind::Gauge, "", "Memory that the cache may use."),
@@ -107,6 +122,7 @@ pub fn render(sample: &Sample) -> String {
         publish_traffic(sample);
         sample.exchanges.iter().for_each(publish_exchange);
         sample.targets.iter().for_each(publish_target);
+        sample.names.iter().for_each(publish_name);
         publish_cache_and_config(sample);
     });
     let mut page = in_order(&recorder.handle().render());
@@ -187,9 +203,21 @@ fn publish_target(row: &TargetSample) {
     counter!("dnsfwd_target_hedges_total", labels.iter()).absolute(row.hedges);
     counter!("dnsfwd_target_guarded_total", labels.iter()).absolute(row.guarded);
     gauge!("dnsfwd_target_drained", labels.iter()).set(f64::from(u8::from(row.drained)));
-    if let Some(rtt_secs) = row.rtt_secs {
-        gauge!("dnsfwd_target_rtt_seconds", labels.iter()).set(rtt_secs);
+    for (name, secs) in [
+        ("dnsfwd_target_rtt_seconds", row.rtt_secs),
+        ("dnsfwd_target_usual_seconds", row.usual_secs),
+        ("dnsfwd_target_network_seconds", row.network_secs),
+    ] {
+        if let Some(secs) = secs {
+            gauge!(name, labels.iter()).set(secs);
+        }
     }
+}
+
+fn publish_name(row: &NameSample) {
+    gauge!("dnsfwd_name_addresses", "name" => row.name.clone()).set(row.addresses as f64);
+    counter!("dnsfwd_name_changes_total", "name" => row.name.clone()).absolute(row.changes);
+    counter!("dnsfwd_name_failures_total", "name" => row.name.clone()).absolute(row.failures);
 }
 
 fn publish_cache_and_config(sample: &Sample) {

@@ -34,6 +34,24 @@ pub enum Request {
         #[serde(default)]
         tree: bool,
     },
+    /// All targets.
+    Targets,
+    /// No new queries for a target.
+    Drain {
+        /// With a port or without.
+        address: String,
+        #[serde(default)]
+        endpoint: Option<String>,
+        /// None: until it is enabled.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
+    /// Queries again.
+    Enable {
+        address: String,
+        #[serde(default)]
+        endpoint: Option<String>,
+    },
 }
 
 fn address_type() -> String {

@@ -119,6 +119,20 @@ pub struct ZoneStatus {
 pub struct EndpointStatus {
     pub name: String,
     pub targets: Vec<TargetStatus>,
+    /// The names among what is written as its targets.
+    pub names: Vec<NameStatus>,
+}
+
+/// A target that is written as a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameStatus {
+    pub name: String,
+    /// The newest that are known.
+    pub addresses: Vec<IpAddr>,
+    /// Since they were learned or confirmed; none before the first time.
+    pub secs_ago: Option<u64>,
+    /// Why the latest lookup failed, if it did.
+    pub failure: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,13 +143,32 @@ pub struct TargetStatus {
     /// Seconds in this state.
     pub since_secs: u64,
     pub outstanding: u64,
-    /// Smoothed round trip; none before the first answer.
+    pub tier: u8,
+    /// Queries a second that it gets at most.
+    pub rate: Option<u32>,
+    /// No new queries go there, by an operator's wish.
+    pub drained: Option<Drained>,
+    /// Smoothed time from query to answer; none before the first answer.
     pub rtt_ms: Option<f64>,
+    /// The time within which 95 % of its answers come; none before there are enough.
+    pub usual_ms: Option<f64>,
+    /// The way there and back alone, as probes and quick answers show it.
+    pub network_ms: Option<f64>,
+    /// Queries that it got because another target took longer than usual.
+    pub hedges: u64,
+    /// Queries that went elsewhere because of its rate.
+    pub guarded: u64,
     pub queries: u64,
     pub timeouts: u64,
     pub errors: u64,
     /// Why it last left the healthy state or failed, in a few words.
     pub last_failure: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drained {
+    /// None: until it is enabled.
+    pub left_secs: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,6 +245,8 @@ pub struct Explanation {
     /// What else could have matched, nearest first.
     pub runners_up: Vec<RunnerUp>,
     pub endpoint: Option<String>,
+    /// What is known of the names among its targets.
+    pub names: Vec<NameStatus>,
     /// In the order in which they would be asked now.
     pub targets: Vec<TargetChoice>,
     pub cache: Option<CacheEntry>,
@@ -267,6 +302,10 @@ pub struct TargetChoice {
     /// None offline.
     pub state: Option<TargetState>,
     pub rtt_ms: Option<f64>,
+    /// The time within which 95 % of its answers come.
+    pub usual_ms: Option<f64>,
+    /// The way there and back alone.
+    pub network_ms: Option<f64>,
     pub outstanding: u64,
     /// Why it stands at this place in the order.
     pub because: String,
@@ -288,6 +327,14 @@ pub struct CacheEntry {
 pub struct Flush {
     /// Entries taken out of the cache.
     pub entries: u64,
+}
+
+/// Those targets that were asked about or changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Targets {
+    pub endpoints: Vec<EndpointStatus>,
+    /// What the change leaves behind that is hardly meant.
+    pub warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -335,6 +382,8 @@ pub struct BuiltinOverride {
 /// Every number of `/metrics`, at one moment. Counters only grow while the process lives.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
+    /// What is known of targets that are written as names.
+    pub names: Vec<NameSample>,
     pub version: String,
     pub config_hash: String,
     pub uptime_secs: f64,
@@ -417,9 +466,21 @@ pub struct TargetSample {
     pub state: TargetState,
     pub outstanding: u64,
     pub rtt_secs: Option<f64>,
+    pub usual_secs: Option<f64>,
+    pub network_secs: Option<f64>,
     pub hedges: u64,
     pub guarded: u64,
     pub drained: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameSample {
+    pub name: String,
+    pub addresses: u64,
+    /// Times that its addresses were others than before.
+    pub changes: u64,
+    /// Lookups that failed.
+    pub failures: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

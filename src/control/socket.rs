@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt}
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -15,8 +16,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use super::core::{Core, UnknownTarget, Which};
 use super::desk::Desk;
 use super::protocol::{CLIENT_PATIENCE, MAX_CONNECTIONS, MAX_REQUEST_BYTES, Reply, Request};
+use super::report::Targets;
 use super::{ACCEPT_PAUSE, ControlError, rtype};
 use crate::wire::name::Name;
 
@@ -173,6 +176,32 @@ async fn answer(line: &[u8], writer: &mut OwnedWriteHalf, desk: &Arc<Desk>) -> i
             Ok(name) => send(writer, &desk.ask(move |core| core.flush(&name, tree)).await).await,
             Err(reason) => send(writer, &Reply::<()>::Error(reason)).await,
         },
+        Request::Targets => send(writer, &desk.ask(|core| core.targets()).await).await,
+        Request::Drain { address, endpoint, seconds } => {
+            let length = seconds.map(Duration::from_secs);
+            let drain = move |core: &dyn Core, which: &Which| core.drain_targets(which, length);
+            send(writer, &about_targets(desk, &address, endpoint, drain).await).await
+        }
+        Request::Enable { address, endpoint } => {
+            let enable = |core: &dyn Core, which: &Which| core.enable_targets(which);
+            send(writer, &about_targets(desk, &address, endpoint, enable).await).await
+        }
+    }
+}
+
+async fn about_targets(
+    desk: &Desk,
+    address: &str,
+    endpoint: Option<String>,
+    act: impl FnOnce(&dyn Core, &Which) -> Result<Targets, UnknownTarget> + Send + 'static,
+) -> Reply<Targets> {
+    let Some(which) = Which::parse(address, endpoint) else {
+        return Reply::Error(format!("'{address}' is not an address"));
+    };
+    match desk.ask(move |core| act(core, &which)).await {
+        Reply::Ok(Ok(targets)) => Reply::Ok(targets),
+        Reply::Ok(Err(unknown)) => Reply::Error(unknown.to_string()),
+        Reply::Error(reason) => Reply::Error(reason),
     }
 }
 

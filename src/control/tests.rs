@@ -14,7 +14,7 @@ use super::core::Settings;
 use super::fake::Fake;
 use super::life::{Control, Manner, start};
 use super::protocol::{MAX_CONNECTIONS, MAX_REQUEST_BYTES, Request};
-use super::report::{Explanation, Flush, Outcome, Reload, Status};
+use super::report::{Explanation, Flush, Outcome, Reload, Status, Targets};
 use super::{ControlError, report};
 
 struct Plane {
@@ -95,6 +95,32 @@ fn operators_are_answered_over_the_socket() {
     assert_eq!(flush.entries, 10);
     let reload: Reload = plane.ask(&Request::Reload).expect("answers");
     assert_eq!(reload.outcome, Outcome::Applied);
+}
+
+#[test]
+fn targets_are_drained_and_enabled() {
+    let plane = Plane::start();
+    let drain = |address: &str, endpoint: Option<&str>, seconds| {
+        let (address, endpoint) = (address.into(), endpoint.map(str::to_owned));
+        plane.ask::<Targets>(&Request::Drain { address, endpoint, seconds })
+    };
+    let left = |targets: Targets| targets.endpoints[0].targets[0].drained.map(|drained| drained.left_secs);
+    assert_eq!(left(plane.ask(&Request::Targets).expect("answers")), None);
+    assert_eq!(left(drain("10.0.1.250", None, Some(60)).expect("is there")), Some(Some(60)));
+    assert_eq!(left(drain("10.0.1.250:53", Some("aws-inbound"), None).expect("is there")), Some(None));
+    let enable = Request::Enable { address: "10.0.1.250".into(), endpoint: None };
+    assert_eq!(left(plane.ask(&enable).expect("answers")), None);
+    for (address, endpoint, expected) in [
+        (
+            "10.0.1.250:54",
+            None,
+            "no target has the address 10.0.1.250:54; there is 10.0.1.250:53 (aws-inbound)",
+        ),
+        ("10.0.1.250", Some("public"), "there is no endpoint 'public', but aws-inbound"),
+        ("aws-inbound", None, "'aws-inbound' is not an address"),
+    ] {
+        assert_eq!(drain(address, endpoint, None).expect_err("unknown").to_string(), expected);
+    }
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Endpoint {
     /// Pass the client's EDNS client subnet on (RFC 7871).
     pub client_subnet: bool,
     pub probe: Probe,
+    /// Targets that are missing because nothing is known of where they are, in words.
+    pub missing: Vec<String>,
     pub budget: Budget,
     /// When the last question was let through although all targets were silent, in milliseconds since `began`.
     dark_attempt_ms: AtomicU64,
@@ -126,6 +128,7 @@ impl Endpoint {
             targets,
             client_subnet,
             probe,
+            missing: Vec::new(),
             budget: Budget::default(),
             dark_attempt_ms: AtomicU64::new(0),
             began: Instant::now(),
@@ -149,10 +152,15 @@ impl Endpoint {
         self.pick_where(tried, now, random, |rank| rank.0 == Standing::Good)
     }
 
-    /// Whether all targets that may be asked are silent: nobody is to wait for them. A drained one is no help.
+    /// Whether all targets that may be asked are silent, or none may: nobody is to wait for them. A drained one is no
+    /// help.
     pub fn is_dark(&self, now: Instant) -> bool {
-        let asked = || self.targets.iter().filter(|member| member.target.drained_for(now).is_none());
-        asked().next().is_some() && asked().all(|member| member.target.state() == State::Silent)
+        !self.asked(now).any(|member| member.target.state() != State::Silent)
+    }
+
+    /// The targets that are not drained.
+    fn asked(&self, now: Instant) -> impl Iterator<Item = &Member> {
+        self.targets.iter().filter(move |member| member.target.drained_for(now).is_none())
     }
 
     /// Whether some target has come back just now.
@@ -169,13 +177,17 @@ impl Endpoint {
             };
             format!("{} {why}", member.target.address)
         };
-        let targets: Vec<String> = self.targets.iter().map(word).collect();
+        let targets: Vec<String> =
+            self.targets.iter().map(word).chain(self.missing.iter().cloned()).collect();
         let text = format!("endpoint {}: no target answers: {}", self.name, targets.join(", "));
         ExtendedError::new(ErrorCode::NoReachableAuthority, text)
     }
 
     /// Whether this question is the one of this second that tries a dark endpoint nevertheless.
     pub fn tries_the_dark(&self, now: Instant) -> bool {
+        if self.asked(now).next().is_none() {
+            return false;
+        }
         let now_ms = now.saturating_duration_since(self.began).as_millis() as u64 + 1;
         let last_ms = self.dark_attempt_ms.load(Relaxed);
         let due = last_ms == 0 || now_ms.saturating_sub(last_ms) >= DARK_ATTEMPT_EVERY.as_millis() as u64;
@@ -315,6 +327,9 @@ mod tests {
         assert!(endpoint.tries_the_dark(now));
         assert!(!endpoint.tries_the_dark(now + Duration::from_millis(999)));
         assert!(endpoint.tries_the_dark(now + Duration::from_millis(1001)));
+        endpoint.targets[1].target.drain(now, None);
+        let later = now + Duration::from_secs(9);
+        assert!(endpoint.is_dark(later) && !endpoint.tries_the_dark(later), "nobody is left to try");
         endpoint.targets[0].target.enable();
         assert!(!endpoint.is_dark(now));
     }

@@ -13,6 +13,7 @@ use super::message::{Asked, Parts, Question};
 use super::target::{Act, Back, Scope, Script, Speech};
 use crate::control::rtype;
 use crate::forward::FlightId;
+use crate::forward::mark::Mark;
 use crate::forward::pick::Endpoint;
 use crate::forward::target::State;
 use crate::limits::SCENARIO_TURNS_AT_ONCE;
@@ -216,7 +217,8 @@ impl World {
                 && endpoint.probe.name == asked.name
                 && endpoint.probe.rtype == asked.rtype
         };
-        self.stage.endpoints().iter().any(|endpoint| probes(endpoint))
+        Mark::of(asked.name.as_wire()).is_some()
+            || self.stage.endpoints().iter().any(|endpoint| probes(endpoint))
     }
 
     fn note_states(&mut self) {

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::snapshot::Snapshot;
 use crate::config::units::{format_duration, format_size};
-use crate::config::{Config, Rule, RuleAction};
+use crate::config::{Config, Expect, Freshness, Rule, RuleAction};
 use crate::control::report::{Change, ChangeKind, ChangeVerb};
+use crate::wire::header::rcode_name;
 
 pub fn changes(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
     let mut changes = rules(old, new);
@@ -79,6 +81,8 @@ struct Does<'a> {
     /// None: SYSTEM.
     endpoint: Option<&'a str>,
     follow_cname: bool,
+    /// Where it says something of its own.
+    freshness: Option<&'a Freshness>,
 }
 
 impl<'a> Does<'a> {
@@ -89,7 +93,8 @@ impl<'a> Does<'a> {
             }
             RuleAction::System => None,
         };
-        Does { endpoint, follow_cname: rule.follow_cname }
+        let freshness = (rule.freshness > 0).then(|| &snapshot.config.freshness[rule.freshness as usize]);
+        Does { endpoint, follow_cname: rule.follow_cname, freshness }
     }
 }
 
@@ -99,21 +104,44 @@ impl fmt::Display for Does<'_> {
             Some(endpoint) => write!(f, "FORWARD to {endpoint}")?,
             None => f.write_str("SYSTEM")?,
         }
-        f.write_str(if self.follow_cname { "" } else { ", CNAMEs not followed" })
+        f.write_str(if self.follow_cname { "" } else { ", CNAMEs not followed" })?;
+        match self.freshness {
+            Some(freshness) => {
+                freshness_words(freshness).iter().try_for_each(|(key, value)| write!(f, ", {key} {value}"))
+            }
+            None => Ok(()),
+        }
     }
 }
 
 fn endpoints(config: &Config) -> Described {
     let describe = |endpoint: &crate::config::Endpoint| {
-        let target = |target: &crate::config::Target| match &target.az {
-            Some(az) => format!("{} ({az})", target.address),
-            None => target.address.to_string(),
-        };
         let targets: Vec<String> = endpoint.targets.iter().map(target).collect();
         let subnet = if endpoint.client_subnet { ", with client subnet" } else { "" };
-        (endpoint.name.clone(), format!("{}{subnet}", targets.join(", ")))
+        let probe = endpoint.probe.as_ref().map_or_else(String::new, probe);
+        (endpoint.name.clone(), format!("{}{subnet}{probe}", targets.join(", ")))
     };
     config.endpoints.iter().map(describe).collect()
+}
+
+fn target(target: &crate::config::Target) -> String {
+    let az = target.az.clone();
+    let tier = (target.tier > 0).then(|| format!("tier {}", target.tier));
+    let rate = target.rate.map(|rate| format!("{rate}/s"));
+    let more: Vec<String> = [az, tier, rate].into_iter().flatten().collect();
+    match more.is_empty() {
+        true => target.address.to_string(),
+        false => format!("{} ({})", target.address, more.join(", ")),
+    }
+}
+
+fn probe(probe: &crate::config::Probe) -> String {
+    let expect = match probe.expect {
+        Expect::Answer => "any answer".to_string(),
+        Expect::Rcode(code) => rcode_name(code).into_owned(),
+        Expect::Address(address) => address.to_string(),
+    };
+    format!(", probed with {} {} for {expect}", probe.name, crate::control::rtype::show(probe.rtype))
 }
 
 /// Serial and content: an edit that forgot the serial is a change too.
@@ -134,14 +162,29 @@ fn listeners(config: &Config) -> Described {
     config.server.listen.iter().map(|address| (address.to_string(), String::new())).collect()
 }
 
+fn seconds(secs: u32) -> String {
+    format_duration(Duration::from_secs(secs.into()))
+}
+
+/// Each key, and its value as it is written.
+fn freshness_words(freshness: &Freshness) -> [(&'static str, String); 5] {
+    [
+        ("serve_stale", freshness.serve_stale.to_string()),
+        ("stale_ttl", seconds(freshness.stale_ttl_secs)),
+        ("max_stale", seconds(freshness.max_stale_secs)),
+        ("stale_after", freshness.stale_after.map_or_else(|| "off".to_string(), format_duration)),
+        ("prefetch", freshness.prefetch.to_string()),
+    ]
+}
+
 fn settings(config: &Config) -> Described {
     let server = &config.server;
     let words = |value: &dyn Debug| format!("{value:?}");
-    let seconds = |secs: u32| format_duration(std::time::Duration::from_secs(secs.into()));
     let allow: Vec<String> = server.allow.iter().map(ToString::to_string).collect();
     let system =
         server.system.map_or_else(|| "none".to_string(), |index| config.endpoints[index].name.clone());
     let metrics = config.metrics.listen.map_or_else(|| "off".to_string(), |address| address.to_string());
+    let [serve_stale, stale_ttl, max_stale, stale_after, prefetch] = freshness_words(&config.cache.freshness);
     [
         ("server.workers", server.workers.to_string()),
         ("server.az", server.az.clone().unwrap_or_else(|| "none".to_string())),
@@ -151,13 +194,16 @@ fn settings(config: &Config) -> Described {
         ("server.tcp_connections", server.tcp_connections.to_string()),
         ("server.tcp_connections_per_client", server.tcp_connections_per_client.to_string()),
         ("server.tcp_idle_timeout", format_duration(server.tcp_idle_timeout)),
+        ("server.client_rate", server.client_rate.to_string()),
         ("cache.size", format_size(config.cache.size_bytes)),
         ("cache.min_ttl", seconds(config.cache.min_ttl_secs)),
         ("cache.max_ttl", seconds(config.cache.max_ttl_secs)),
         ("cache.max_negative_ttl", seconds(config.cache.max_negative_ttl_secs)),
-        ("cache.serve_stale", config.cache.serve_stale.to_string()),
-        ("cache.stale_ttl", seconds(config.cache.stale_ttl_secs)),
-        ("cache.max_stale", seconds(config.cache.max_stale_secs)),
+        ("cache.serve_stale", serve_stale.1),
+        ("cache.stale_ttl", stale_ttl.1),
+        ("cache.max_stale", max_stale.1),
+        ("cache.stale_after", stale_after.1),
+        ("cache.prefetch", prefetch.1),
         ("control.socket", config.control.socket.display().to_string()),
         ("metrics.listen", metrics),
         ("log.level", words(&config.log.level).to_lowercase()),

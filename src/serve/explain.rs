@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::builtins::builtins;
+use super::reports::milliseconds;
 use super::snapshot::{Rule, Snapshot};
 use crate::cache::Key;
 use crate::config;
@@ -50,6 +51,7 @@ pub fn explain(
         },
         runners_up: runners_up(snapshot, decision, &candidates),
         endpoint: endpoint.map(|endpoint| endpoint.name.clone()),
+        names: rule.map(|rule| snapshot.names_of(rule)).unwrap_or_default(),
         targets,
         cache: rule.and_then(|rule| cached(snapshot, rule, name, rtype)),
         follow_cname: rule.is_none_or(|rule| rule.follow_cname),
@@ -134,7 +136,9 @@ fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
             address: target.address,
             az: target.az.clone(),
             state: known.then(|| target.state().into()),
-            rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
+            rtt_ms: milliseconds(target.round_trip()),
+            usual_ms: milliseconds(target.usual()),
+            network_ms: milliseconds(target.network()),
             outstanding: target.outstanding().into(),
             because: if known { member.because(now) } else { member.place() },
         }

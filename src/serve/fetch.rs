@@ -2,7 +2,7 @@
 //! be given of what was kept.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::snapshot::{Rule, Snapshot};
 use super::{Held, subnet_of};
@@ -15,8 +15,6 @@ use crate::forward::{Errand, Fetched};
 use crate::wire::answer::{Answer, Ask, TtlLimits};
 use crate::wire::header::rcode;
 use crate::wire::query::Query;
-
-const STALE_AFTER: Duration = Duration::from_millis(500);
 
 /// A question's rule or, for a probe, endpoint, in the snapshot that was in force when it was asked.
 #[derive(Clone)]
@@ -121,13 +119,14 @@ pub fn kept(snapshot: &Snapshot, rule: &Rule, question: &Question, now: Instant)
 
 /// What the cache holds past its time, if that may be given (RFC 8767).
 pub fn stale(snapshot: &Snapshot, rule: &Rule, question: &Question, now: Instant) -> Option<Answer> {
-    let ttl = snapshot.config.cache.stale_ttl_secs;
+    let ttl = snapshot.freshness_of(rule).stale_ttl_secs;
     look_stale(snapshot, rule, question, now, |entry| entry.answer.to_stale(ttl))
 }
 
 /// When clients get what was kept past its time, if no target has answered by then; none if nothing was kept.
 pub fn stale_at(snapshot: &Snapshot, rule: &Rule, question: &Question, now: Instant) -> Option<Instant> {
-    look_stale(snapshot, rule, question, now, |_| now + STALE_AFTER)
+    let after = snapshot.freshness_of(rule).stale_after?;
+    look_stale(snapshot, rule, question, now, |_| now + after)
 }
 
 fn look_stale<R>(
@@ -137,12 +136,15 @@ fn look_stale<R>(
     now: Instant,
     see: impl FnOnce(Entry<'_>) -> R,
 ) -> Option<R> {
-    let settings = &snapshot.config.cache;
+    let settings = snapshot.freshness_of(rule);
+    if !settings.serve_stale {
+        return None;
+    }
     let now = snapshot.cache.ticks(now);
     let found = snapshot.cache.look(&key_of(&question.ask()), question.hash, |entry| {
         let young = now <= entry.expires_at.saturating_add(seconds(settings.max_stale_secs));
         let usable = young && entry.rule == rule.tag && !is_failure(entry.answer.rcode());
-        (usable && settings.serve_stale).then(|| see(entry))
+        usable.then(|| see(entry))
     });
     found.flatten()
 }

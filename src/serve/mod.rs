@@ -4,6 +4,7 @@
 mod builtins;
 mod counts;
 mod diff;
+mod drains;
 mod explain;
 mod fetch;
 mod follow;
@@ -12,6 +13,7 @@ mod listen;
 mod loops;
 mod marks;
 mod miss;
+mod names;
 mod offline;
 #[doc(hidden)]
 pub mod probe;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use super::builtins::builtins;
 use super::counts::{self, Transport, WorkerCounts};
@@ -41,27 +42,47 @@ pub fn zone_reports(snapshot: &Snapshot) -> Vec<report::ZoneStatus> {
     snapshot.zones.iter().map(zone).collect()
 }
 
-pub fn endpoint_report(endpoint: &Endpoint) -> report::EndpointStatus {
+pub fn endpoint_report(
+    endpoint: &Endpoint,
+    names: Vec<report::NameStatus>,
+    now: Instant,
+) -> report::EndpointStatus {
     report::EndpointStatus {
         name: endpoint.name.clone(),
-        targets: endpoint.targets.iter().map(target_report).collect(),
+        targets: endpoint.targets.iter().map(|member| target_report(member, now)).collect(),
+        names,
     }
 }
 
-fn target_report(member: &Member) -> report::TargetStatus {
+pub fn target_report(member: &Member, now: Instant) -> report::TargetStatus {
     let target = &member.target;
     report::TargetStatus {
         address: target.address,
         az: target.az.clone(),
         state: target.state().into(),
-        since_secs: target.since(std::time::Instant::now()).as_secs(),
+        since_secs: target.since(now).as_secs(),
         outstanding: target.outstanding().into(),
-        rtt_ms: target.round_trip().map(|round_trip| round_trip.as_secs_f64() * 1000.0),
+        tier: member.tier,
+        rate: target.guard.per_second(),
+        drained: target.drained_for(now).map(drained),
+        rtt_ms: milliseconds(target.round_trip()),
+        usual_ms: milliseconds(target.usual()),
+        network_ms: milliseconds(target.network()),
+        hedges: target.hedges.load(Relaxed),
+        guarded: target.guarded.load(Relaxed),
         queries: target.queries.load(Relaxed),
         timeouts: target.timeouts.load(Relaxed),
         errors: target.errors.load(Relaxed),
         last_failure: target.last_failure(),
     }
+}
+
+fn drained(left: Duration) -> report::Drained {
+    report::Drained { left_secs: Some(left).filter(|left| *left < Duration::MAX).map(|left| left.as_secs()) }
+}
+
+pub fn milliseconds(time: Option<Duration>) -> Option<f64> {
+    time.map(|time| time.as_secs_f64() * 1000.0)
 }
 
 pub fn transport_counts(workers: &[Arc<WorkerCounts>]) -> Vec<report::TransportCount> {
@@ -90,14 +111,16 @@ pub fn exchange_samples(registry: &Registry) -> Vec<report::ExchangeSample> {
 }
 
 pub fn target_samples(snapshot: &Snapshot) -> Vec<report::TargetSample> {
-    let now = std::time::Instant::now();
+    let now = Instant::now();
     let sample = move |endpoint: &Arc<Endpoint>, member: &Member| report::TargetSample {
         endpoint: endpoint.name.clone(),
         target: member.target.address,
         az: member.target.az.clone(),
         state: member.target.state().into(),
         outstanding: member.target.outstanding().into(),
-        rtt_secs: member.target.round_trip().map(|round_trip| round_trip.as_secs_f64()),
+        rtt_secs: member.target.round_trip().map(|time| time.as_secs_f64()),
+        usual_secs: member.target.usual().map(|time| time.as_secs_f64()),
+        network_secs: member.target.network().map(|time| time.as_secs_f64()),
         hedges: member.target.hedges.load(Relaxed),
         guarded: member.target.guarded.load(Relaxed),
         drained: member.target.drained_for(now).is_some(),
@@ -114,7 +137,7 @@ pub fn facts(snapshot: &Snapshot) -> report::Facts {
         zones: zone_reports(snapshot),
         rules: snapshot.rules.len() as u64,
         endpoints: snapshot.endpoints.len() as u64,
-        targets: snapshot.endpoints.iter().map(|endpoint| endpoint.targets.len() as u64).sum(),
+        targets: snapshot.config.endpoints.iter().map(|endpoint| endpoint.targets.len() as u64).sum(),
         builtin_overridden: Vec::new(),
         builtin: Vec::new(),
     };

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use std::{fmt, io};
 
@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 
 use super::counts::{self, Origin, WorkerCounts};
 use super::loops::Loops;
+use super::names::Names;
 use super::reports::{
     endpoint_report, exchange_samples, listener_reports, target_samples, tracing_level, transport_counts,
     zone_reports,
@@ -20,13 +21,13 @@ use super::reports::{
 use super::snapshot::{Built, Snapshot};
 use super::thread::{self, Handle, Order};
 use super::worker::{Connections, Inbox, Shared};
-use super::{diff, explain, listen};
+use super::{diff, drains, explain, listen};
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::{self};
 use crate::control::report::{self, Outcome};
-use crate::control::{Core, Settings};
+use crate::control::{Core, Settings, UnknownTarget, Which};
 use crate::forward::coalesce::InFlight;
-use crate::forward::pick::Endpoint;
+use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::Registry;
 use crate::sys;
 use crate::wire::name::Name;
@@ -79,6 +80,11 @@ pub struct Server {
     path: PathBuf,
     shared: Arc<Shared>,
     registry: Arc<Registry>,
+    names: Arc<Names>,
+    /// Looks up names, once there are some.
+    lookups: OnceLock<()>,
+    /// Held while the snapshot is replaced, so that no two do it at once.
+    changing: Mutex<()>,
     running: Mutex<Running>,
     counts: Vec<Arc<WorkerCounts>>,
     began: Instant,
@@ -86,6 +92,8 @@ pub struct Server {
     reload_failures: AtomicU64,
     last_failure: Mutex<Option<(Instant, String)>>,
     heartbeat: Mutex<(Instant, Vec<u64>)>,
+    /// For its threads, which must not keep it alive.
+    this: OnceLock<Weak<Server>>,
 }
 
 struct Running {
@@ -97,6 +105,7 @@ struct Running {
 pub struct Prepared {
     path: PathBuf,
     registry: Arc<Registry>,
+    names: Arc<Names>,
     snapshot: Snapshot,
     /// What is legal but surprising.
     pub warnings: Vec<Diagnostic>,
@@ -106,18 +115,21 @@ impl Prepared {
     /// Reads the files. Gives their faults if there are any, warnings among them.
     pub fn read(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
         let registry = Arc::new(Registry::default());
-        let Built { snapshot, diagnostics } = Snapshot::build(path, None, &registry);
+        let names = Arc::new(Names::default());
+        let Built { snapshot, diagnostics } = Snapshot::build_with(path, None, &registry, &names);
         let Some(snapshot) = snapshot else { return Err(diagnostics) };
-        Ok(Prepared { path: path.to_path_buf(), registry, snapshot, warnings: diagnostics })
+        Ok(Prepared { path: path.to_path_buf(), registry, names, snapshot, warnings: diagnostics })
     }
 
     pub fn config(&self) -> &config::Config {
         &self.snapshot.config
     }
 
-    /// Opens the listeners and starts the workers.
-    pub fn start(self) -> Result<Arc<Server>, StartError> {
+    /// Looks up the names of targets, opens the listeners and starts the workers.
+    pub fn start(mut self) -> Result<Arc<Server>, StartError> {
         let addresses = self.snapshot.config.server.listen.clone();
+        learn(&self.names, &mut self.snapshot, None);
+        self.snapshot.take_effect();
         let count = self.snapshot.config.server.workers;
         for &address in &addresses {
             listen::check_free(address).map_err(|source| StartError::Listen { address, source })?;
@@ -136,8 +148,11 @@ impl Prepared {
         for &address in &addresses {
             running.listen(address).map_err(|source| StartError::Listen { address, source })?;
         }
-        Ok(Arc::new(Server {
+        let server = Arc::new(Server {
             path: self.path,
+            names: self.names,
+            lookups: OnceLock::new(),
+            changing: Mutex::new(()),
             counts: running.workers.iter().map(|worker| Arc::clone(&worker.counts)).collect(),
             shared,
             registry: self.registry,
@@ -147,13 +162,18 @@ impl Prepared {
             reload_failures: AtomicU64::new(0),
             last_failure: Mutex::new(None),
             heartbeat: Mutex::new((Instant::now(), Vec::new())),
-        }))
+            this: OnceLock::new(),
+        });
+        let _ = server.this.set(Arc::downgrade(&server));
+        server.keep_names();
+        Ok(server)
     }
 }
 
 impl Server {
     /// Stops taking questions, answers those in flight, ends the workers.
     pub fn drain(&self) {
+        self.names.end();
         let mut running = lock(&self.running);
         for worker in &running.workers {
             // A worker that is gone has nothing left to drain.
@@ -162,6 +182,48 @@ impl Server {
         for worker in &mut running.workers {
             worker.join();
         }
+    }
+
+    /// Starts what keeps the names of targets up to date, if there are any and it does not run.
+    fn keep_names(&self) {
+        let Some(this) = self.this.get().cloned() else { return };
+        if self.snapshot().config.target_names().next().is_none() {
+            return;
+        }
+        self.lookups.get_or_init(|| {
+            let names = Arc::clone(&self.names);
+            let keep = move || {
+                while names.wait() {
+                    let changed = names.look_up(Instant::now());
+                    let Some(server) = this.upgrade() else { return };
+                    if changed {
+                        server.take_new_addresses();
+                    }
+                }
+            };
+            if let Err(error) = thread_named("names", keep) {
+                tracing::error!(%error, "the names of targets are not looked up again");
+            }
+        });
+    }
+
+    /// As a reload that finds nothing new but the addresses of names.
+    fn take_new_addresses(&self) {
+        let _changing = lock(&self.changing);
+        let old = self.snapshot();
+        let new = Arc::new(old.with_new_addresses());
+        new.take_effect();
+        self.shared.snapshot.store(Arc::clone(&new));
+        self.registry.retain(|series| new.asks(series));
+        retire(old);
+    }
+
+    fn endpoint_reports(&self, snapshot: &Snapshot) -> Vec<report::EndpointStatus> {
+        let now = Instant::now();
+        let report = |(index, endpoint): (usize, &Arc<Endpoint>)| {
+            endpoint_report(endpoint, snapshot.names_in(index), now)
+        };
+        snapshot.endpoints.iter().enumerate().map(report).collect()
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -200,6 +262,7 @@ impl Server {
             drop(running);
             return self.refuse(diagnostics, vec![problem]);
         }
+        new.take_effect();
         let new = Arc::new(new);
         self.shared.snapshot.store(Arc::clone(&new));
         running.close_others(&wanted);
@@ -221,10 +284,19 @@ impl Core for Server {
     // p99.9 was 4.3 ms during a reload (without one, 1 to 3.5 ms), and neither nice 10, SCHED_BATCH, SCHED_IDLE
     // nor a short slice made it less; but the niced reload once took 3.6 s instead of 0.2 s.
     fn reload(&self) -> report::Reload {
+        let _changing = lock(&self.changing);
+        let old = self.snapshot();
         let Built { snapshot, diagnostics } =
-            Snapshot::build(&self.path, Some(&self.snapshot()), &self.registry);
+            Snapshot::build_with(&self.path, Some(&old), &self.registry, &self.names);
         match snapshot {
-            Some(snapshot) => self.apply(snapshot, diagnostics),
+            Some(mut snapshot) => {
+                learn(&self.names, &mut snapshot, Some(&old));
+                drop(old);
+                let report = self.apply(snapshot, diagnostics);
+                self.names.settle_on(&self.snapshot().config, Instant::now());
+                self.keep_names();
+                report
+            }
             None => self.refuse(diagnostics, Vec::new()),
         }
     }
@@ -245,7 +317,7 @@ impl Core for Server {
             listeners: listener_reports(&lock(&self.running).listeners),
             rules: snapshot.rules.len() as u64,
             zones: zone_reports(&snapshot),
-            endpoints: snapshot.endpoints.iter().map(|endpoint| endpoint_report(endpoint)).collect(),
+            endpoints: self.endpoint_reports(&snapshot),
             loops: self.loops(&snapshot),
             cache: report::CacheStatus {
                 entries: usage.entries,
@@ -279,11 +351,30 @@ impl Core for Server {
         report::Flush { entries: self.snapshot().cache.flush(name.as_wire(), tree) }
     }
 
+    fn targets(&self) -> report::Targets {
+        report::Targets { endpoints: self.endpoint_reports(&self.snapshot()), warnings: Vec::new() }
+    }
+
+    fn drain_targets(
+        &self,
+        which: &Which,
+        length: Option<Duration>,
+    ) -> Result<report::Targets, UnknownTarget> {
+        drains::drain(&self.snapshot(), which, length, Instant::now())
+    }
+
+    fn enable_targets(&self, which: &Which) -> Result<report::Targets, UnknownTarget> {
+        drains::enable(&self.snapshot(), which, Instant::now())
+    }
+
     fn ready(&self) -> report::Ready {
         let snapshot = self.snapshot();
-        let dark =
-            |endpoint: &&Arc<Endpoint>| endpoint.targets.iter().all(|member| member.target.state().is_down());
-        let reason = |endpoint: &Arc<Endpoint>| format!("endpoint {}: all targets are down", endpoint.name);
+        let now = Instant::now();
+        let is_of_use =
+            |member: &Member| !member.target.state().is_down() && member.target.drained_for(now).is_none();
+        let dark = |endpoint: &&Arc<Endpoint>| !endpoint.targets.iter().any(is_of_use);
+        let reason =
+            |endpoint: &Arc<Endpoint>| format!("endpoint {}: all targets are down or drained", endpoint.name);
         let reasons: Vec<String> = snapshot.endpoints.iter().filter(dark).map(reason).collect();
         // With some endpoint alive, and for zones and the cache, this server still is of use.
         let all_dark = !snapshot.endpoints.is_empty() && reasons.len() == snapshot.endpoints.len();
@@ -294,6 +385,7 @@ impl Core for Server {
         let snapshot = self.snapshot();
         let usage = snapshot.cache.usage();
         report::Sample {
+            names: self.names.samples(),
             version: env!("CARGO_PKG_VERSION").to_string(),
             config_hash: snapshot.config.hash.clone(),
             uptime_secs: self.began.elapsed().as_secs_f64(),
@@ -379,6 +471,18 @@ impl Running {
     }
 }
 
+/// Looks up the names that nothing is known of yet, and takes what that gives.
+fn learn(names: &Names, snapshot: &mut Snapshot, before: Option<&Snapshot>) {
+    if names.want(&snapshot.config, Instant::now()) {
+        names.look_up(Instant::now());
+        snapshot.find_targets(before);
+    }
+}
+
+fn thread_named(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name(name.to_string()).spawn(run).map(|_| ())
+}
+
 /// Waits until no worker has a question left that began under the old snapshot, and drops it: freeing 100,000
 /// rules takes longer than a worker may stand still.
 fn retire(old: Arc<Snapshot>) {
@@ -391,7 +495,7 @@ fn retire(old: Arc<Snapshot>) {
         sys::give_back_memory();
     };
     // Without a thread, whoever lets go last drops it.
-    let _ = std::thread::Builder::new().name("retire".to_string()).spawn(wait);
+    let _ = thread_named("retire", wait);
 }
 
 /// Drops what rules that are gone have made, so that it takes no room; gives kept and purged.

@@ -2,7 +2,7 @@
 //! reload. Building one reads files and keeps from the one before what has not changed; it opens no socket.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime};
 use super::builtins::builtins;
 use super::counts::Decisions;
 use super::limits_of;
+use super::names::{self, Names};
 use crate::cache::Cache;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config};
@@ -35,8 +36,13 @@ pub struct Snapshot {
     pub cache: Arc<Cache>,
     pub ttls: TtlLimits,
     pub max_udp_size: usize,
+    /// Queries a second of one client; 0: no bound.
+    pub client_rate: u32,
     pub decisions: Arc<Decisions>,
     pub loaded_at: SystemTime,
+    /// What each target may be asked a second: takes effect with the snapshot, not before.
+    rates: Rates,
+    names: Arc<Names>,
     registry: Arc<Registry>,
 }
 
@@ -47,6 +53,7 @@ pub struct Rule {
     /// Index of the endpoint that it asks.
     pub endpoint: u32,
     pub follow_cname: bool,
+    freshness: u16,
     /// Numbers for each target of the endpoint; there once the rule has missed.
     stats: OnceLock<Box<[Arc<Exchanges>]>>,
 }
@@ -61,9 +68,20 @@ pub struct Built {
 static NEXT_TAG: AtomicU32 = AtomicU32::new(1);
 
 impl Snapshot {
-    /// Reads `path` and all that it names. `before` gives what is kept: targets, zones, cache, tags.
+    /// Reads `path` and all that it names. `before` gives what is kept: targets, zones, cache, tags. Targets that are
+    /// written as names stay without addresses.
     pub fn build(path: &Path, before: Option<&Snapshot>, registry: &Arc<Registry>) -> Built {
-        Snapshot::from_loaded(config::load(path), before, registry, Instant::now())
+        Snapshot::build_with(path, before, registry, &Arc::default())
+    }
+
+    /// The same, with the addresses that are known of names.
+    pub fn build_with(
+        path: &Path,
+        before: Option<&Snapshot>,
+        registry: &Arc<Registry>,
+        names: &Arc<Names>,
+    ) -> Built {
+        Snapshot::from_loaded(config::load(path), before, registry, names, Instant::now())
     }
 
     /// The same of files that are read; what is new begins to count its time at `now`.
@@ -71,13 +89,14 @@ impl Snapshot {
         loaded: config::Loaded,
         before: Option<&Snapshot>,
         registry: &Arc<Registry>,
+        names: &Arc<Names>,
         now: Instant,
     ) -> Built {
         let mut diagnostics = loaded.diagnostics;
         let zones = load_zones(&loaded.zones, before, &mut diagnostics);
         let Some(config) = loaded.config else { return Built { snapshot: None, diagnostics } };
         let errors = config::diagnostic::count(&diagnostics).errors;
-        let snapshot = (errors == 0).then(|| Snapshot::assemble(config, zones, before, registry, now));
+        let snapshot = (errors == 0).then(|| Snapshot::assemble(config, zones, before, registry, names, now));
         Built { snapshot, diagnostics }
     }
 
@@ -86,10 +105,11 @@ impl Snapshot {
         zones: Vec<Arc<Zone>>,
         before: Option<&Snapshot>,
         registry: &Arc<Registry>,
+        names: &Arc<Names>,
         now: Instant,
     ) -> Snapshot {
-        let endpoints = endpoints(&config, before, now);
-        let rules = rules(&config, &endpoints, before);
+        let (endpoints, rates) = endpoints(&config, before, names, now);
+        let rules = rules(&config, before);
         let actions = config.rules.iter().map(|rule| (rule.domain, policy_action(rule.action)));
         let policy = Policy::new(
             config.zones.iter().map(|zone| zone.name.as_wire()),
@@ -105,14 +125,53 @@ impl Snapshot {
             ),
             ttls: limits_of(&config.cache),
             max_udp_size: usize::from(config.server.max_udp_size),
+            client_rate: config.server.client_rate,
+            rates,
             decisions: Decisions::new(&config, before.map(|before| &before.decisions)),
             loaded_at: SystemTime::now(),
+            names: Arc::clone(names),
             registry: Arc::clone(registry),
             config,
             policy,
             zones,
             endpoints,
             rules,
+        }
+    }
+
+    /// The same configuration, with the addresses that its targets' names have now. Rules keep their tags, so what is
+    /// cached stays.
+    pub fn with_new_addresses(&self) -> Snapshot {
+        let zones = self.zones.clone();
+        let new = Snapshot::assemble(
+            self.config.clone(),
+            zones,
+            Some(self),
+            &self.registry,
+            &self.names,
+            Instant::now(),
+        );
+        Snapshot { loaded_at: self.loaded_at, ..new }
+    }
+
+    /// Takes the addresses that names have now: for a snapshot that nobody has seen yet.
+    pub fn find_targets(&mut self, before: Option<&Snapshot>) {
+        (self.endpoints, self.rates) = endpoints(&self.config, before, &self.names, Instant::now());
+    }
+
+    /// What is known of the names among the targets of an endpoint.
+    pub fn names_of(&self, rule: &Rule) -> Vec<report::NameStatus> {
+        self.names_in(rule.endpoint as usize)
+    }
+
+    pub fn names_in(&self, endpoint: usize) -> Vec<report::NameStatus> {
+        self.config.endpoints[endpoint].names().map(|name| self.names.status(name)).collect()
+    }
+
+    /// Makes targets that were there before obey what is written of them now.
+    pub fn take_effect(&self) {
+        for (target, rate) in &self.rates {
+            target.guard.set(*rate);
         }
     }
 
@@ -135,6 +194,11 @@ impl Snapshot {
 
     pub fn endpoint_of(&self, rule: &Rule) -> &Arc<Endpoint> {
         &self.endpoints[rule.endpoint as usize]
+    }
+
+    /// What is done with answers of this rule that are past their TTL, or nearly.
+    pub fn freshness_of(&self, rule: &Rule) -> &config::Freshness {
+        &self.config.freshness[rule.freshness as usize]
     }
 
     /// The rule of exactly this domain: as written, with its endpoint, and as workers need it.
@@ -207,7 +271,12 @@ fn load_zones(
 
 /// Endpoints with their targets; a target that was in the endpoint of this name before is the same, with all
 /// that was learned about it.
-fn endpoints(config: &Config, before: Option<&Snapshot>, now: Instant) -> Vec<Arc<Endpoint>> {
+fn endpoints(
+    config: &Config,
+    before: Option<&Snapshot>,
+    names: &Names,
+    now: Instant,
+) -> (Vec<Arc<Endpoint>>, Rates) {
     let mut known: HashMap<(&str, SocketAddr), &Arc<Target>> = HashMap::new();
     for endpoint in before.iter().flat_map(|before| &before.endpoints) {
         for member in &endpoint.targets {
@@ -216,26 +285,57 @@ fn endpoints(config: &Config, before: Option<&Snapshot>, now: Instant) -> Vec<Ar
     }
     let az = config.server.az.as_deref();
     let mut domains = probe_domains(config);
+    let mut rates = Rates::new();
     let endpoint = |(index, wanted): (u32, &config::Endpoint)| {
-        let member = |target: &config::Target| {
-            let old = known.get(&(wanted.name.as_str(), target.address)).filter(|old| old.az == target.az);
-            let new = || Arc::new(Target::new(target.address, target.az.clone(), &wanted.name).began_at(now));
-            Member {
-                target: old.map_or_else(new, |old| Arc::clone(old)),
-                tier: 0,
-                near: az.is_none() || target.az.is_none() || target.az.as_deref() == az,
+        let mut member = |written: &config::Target, address: SocketAddr| {
+            let old = known.get(&(wanted.name.as_str(), address)).filter(|old| old.az == written.az);
+            let new = || Arc::new(Target::new(address, written.az.clone(), &wanted.name).began_at(now));
+            let target = old.map_or_else(new, |old| Arc::clone(old));
+            rates.push((Arc::clone(&target), written.rate));
+            let near = az.is_none() || written.az.is_none() || written.az.as_deref() == az;
+            Member { target, tier: written.tier, near }
+        };
+        let mut targets: Vec<Member> = Vec::new();
+        let mut missing = Vec::new();
+        for written in &wanted.targets {
+            let addresses = match &written.address {
+                config::Address::Socket(address) => vec![*address],
+                config::Address::Name(name, port) => names::sockets(names, name, *port, config),
+            };
+            if addresses.is_empty() {
+                missing.push(format!("{} is not resolved", written.address));
             }
-        };
-        let targets = wanted.targets.iter().map(member).collect();
-        let probe = Probe {
-            name: domains.remove(&index).unwrap_or_else(Name::root),
-            rtype: rtype::SOA,
-            expect: Expect::Answer,
-        };
-        let endpoint = Endpoint::new(wanted.name.clone(), targets, wanted.client_subnet, probe);
+            for address in addresses {
+                // A name may lead to what another one leads to, or to what is written beside it.
+                if targets.iter().all(|member| member.target.address != address) {
+                    targets.push(member(written, address));
+                }
+            }
+        }
+        let probe = wanted.probe.as_ref().map_or_else(|| usual_probe(domains.remove(&index)), probe);
+        let mut endpoint = Endpoint::new(wanted.name.clone(), targets, wanted.client_subnet, probe);
+        endpoint.missing = missing;
         Arc::new(endpoint.began_at(now))
     };
-    (0..).zip(&config.endpoints).map(endpoint).collect()
+    let endpoints = (0..).zip(&config.endpoints).map(endpoint).collect();
+    (endpoints, rates)
+}
+
+type Rates = Vec<(Arc<Target>, Option<u32>)>;
+
+fn probe(written: &config::Probe) -> Probe {
+    let expect = match written.expect {
+        config::Expect::Answer => Expect::Answer,
+        config::Expect::Rcode(code) => Expect::Rcode(code),
+        config::Expect::Address(IpAddr::V4(address)) => Expect::Data(address.octets().to_vec()),
+        config::Expect::Address(IpAddr::V6(address)) => Expect::Data(address.octets().to_vec()),
+    };
+    Probe { name: written.name.clone(), rtype: written.rtype, expect }
+}
+
+/// For an endpoint that says nothing of its probe: whether its first domain can be looked up.
+fn usual_probe(domain: Option<Name>) -> Probe {
+    Probe { name: domain.unwrap_or_else(Name::root), rtype: rtype::SOA, expect: Expect::Answer }
 }
 
 /// The first domain that a rule sends to each endpoint.
@@ -250,21 +350,24 @@ fn probe_domains(config: &Config) -> HashMap<u32, Name> {
 }
 
 /// Rules with the endpoint that each asks, and their tags.
-fn rules(config: &Config, endpoints: &[Arc<Endpoint>], before: Option<&Snapshot>) -> Vec<Rule> {
+fn rules(config: &Config, before: Option<&Snapshot>) -> Vec<Rule> {
     let rule = |written: config::Rule<'_>| {
         let endpoint = match written.action {
             config::RuleAction::Forward { endpoint } => endpoint as usize,
             config::RuleAction::System => config.server.system.expect("the check sees to a system endpoint"),
         };
         let old = before.and_then(|before| before.rule_for(written.domain));
-        let same = old.filter(|(old, old_endpoint, _)| {
+        let old_endpoint =
+            |rule: &Rule| before.map(|before| &before.config.endpoints[rule.endpoint as usize]);
+        let same = old.filter(|(old, _, rule)| {
             policy_action(old.action) == policy_action(written.action)
-                && says_the_same(old_endpoint, &endpoints[endpoint])
+                && old_endpoint(rule).is_some_and(|old| says_the_same(old, &config.endpoints[endpoint]))
         });
         Rule {
             tag: same.map_or_else(|| NEXT_TAG.fetch_add(1, Relaxed), |(_, _, rule)| rule.tag),
             endpoint: u32::try_from(endpoint).expect("endpoints are counted in thousands"),
             follow_cname: written.follow_cname,
+            freshness: written.freshness,
             stats: OnceLock::new(),
         }
     };
@@ -273,9 +376,8 @@ fn rules(config: &Config, endpoints: &[Arc<Endpoint>], before: Option<&Snapshot>
 
 /// Whether answers of the one endpoint still hold for the other. One target in common is enough: whoever adds
 /// or takes away an address, perhaps amid an outage, wants to keep what is cached. With none in common it is
-/// another service.
-fn says_the_same(old: &Endpoint, new: &Endpoint) -> bool {
-    let shared =
-        |member: &Member| new.targets.iter().any(|other| other.target.address == member.target.address);
+/// another service. A name is the same service wherever it leads.
+fn says_the_same(old: &config::Endpoint, new: &config::Endpoint) -> bool {
+    let shared = |target: &config::Target| new.targets.iter().any(|other| other.address == target.address);
     old.client_subnet == new.client_subnet && old.targets.iter().any(shared)
 }

@@ -80,12 +80,14 @@ impl Stage {
     ) -> Result<Stage, Vec<Diagnostic>> {
         let registry = Arc::default();
         let loaded = config::load_text(path, text.to_string());
-        let Built { snapshot, diagnostics } = Snapshot::from_loaded(loaded, None, &registry, now);
+        let Built { snapshot, diagnostics } =
+            Snapshot::from_loaded(loaded, None, &registry, &Arc::default(), now);
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot.ok_or(diagnostics)?),
             in_flight: Default::default(),
             inboxes: (0..workers).map(|_| Inbox::default()).collect(),
             connections: Default::default(),
+            loops: Default::default(),
         });
         let mut stage = Stage {
             shared,
@@ -127,7 +129,7 @@ impl Stage {
         let loaded = config::load_text(path, text.to_string());
         let before = self.shared.snapshot.load_full();
         let Built { snapshot, diagnostics } =
-            Snapshot::from_loaded(loaded, Some(&before), &self.registry, now);
+            Snapshot::from_loaded(loaded, Some(&before), &self.registry, &Arc::default(), now);
         self.shared.snapshot.store(Arc::new(snapshot.ok_or(diagnostics)?));
         Ok(())
     }

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::super::{LogFormat, LogLevel, RuleAction, defaults, load};
+use super::super::{Expect, Freshness, LogFormat, LogLevel, Probe, RuleAction, defaults, load};
 use super::{Folder, codes, load_with, machine, sound};
+use crate::wire::name::Name;
+use crate::wire::rdata::rtype;
 
 const PUBLIC: &str = "[[endpoint]]\nname = \"public\"\ntargets = [{ address = \"192.0.2.1\" }]\n";
 
@@ -31,11 +33,17 @@ fn every_value_is_taken() {
         tcp_connections = 2
         tcp_connections_per_client = 1
         tcp_idle_timeout = '1m30s'
+        client_rate = 300
         [cache]
         size = '0B'
         min_ttl = '5s'
         max_ttl = '7d'
         max_negative_ttl = '0s'
+        serve_stale = false
+        stale_ttl = '10s'
+        max_stale = '2d'
+        stale_after = '0s'
+        prefetch = false
         [control]
         socket = '/tmp/x.sock'
         [metrics]
@@ -57,6 +65,15 @@ fn every_value_is_taken() {
     );
     assert_eq!(config.control.socket.to_str(), Some("/tmp/x.sock"));
     assert_eq!(config.metrics.listen, None);
+    assert_eq!(config.server.client_rate, 300);
+    let freshness = Freshness {
+        serve_stale: false,
+        stale_ttl_secs: 10,
+        max_stale_secs: 172_800,
+        stale_after: Some(Duration::ZERO),
+        prefetch: false,
+    };
+    assert_eq!((config.cache.freshness, config.freshness), (freshness, vec![freshness]));
     assert_eq!((config.log.level, config.log.format), (LogLevel::Trace, LogFormat::Json));
 }
 
@@ -82,6 +99,97 @@ fn rules_have_a_place_for_each_domain() {
         ]
     );
     assert!(config.rules.iter().all(|rule| !rule.follow_cname));
+}
+
+/// A rule's keys stand over those of the cache, wherever those are written; many rules share one entry.
+#[test]
+fn rules_have_their_own_freshness() {
+    let rule = |name: &str, keys: &str| {
+        format!("[[rule]]\ndomain = '{name}.example'\nendpoint = 'public'\n{keys}\n")
+    };
+    let text = format!(
+        "version = 1\n{}{}{}{}{PUBLIC}[cache]\nmax_stale = '2d'\n",
+        rule("a", ""),
+        rule("b", "stale_after = '1s'\nprefetch = false"),
+        rule("c", "prefetch = false\nstale_after = '1s'"),
+        rule("d", "serve_stale = false\nstale_ttl = '1m'\nmax_stale = '1h'\nstale_after = 'off'"),
+    );
+    let config = sound(&text);
+    let common = Freshness { max_stale_secs: 172_800, ..defaults().cache.freshness };
+    let own = [
+        common,
+        Freshness { stale_after: Some(Duration::from_secs(1)), prefetch: false, ..common },
+        Freshness {
+            serve_stale: false,
+            stale_ttl_secs: 60,
+            max_stale_secs: 3600,
+            stale_after: None,
+            ..common
+        },
+    ];
+    assert_eq!(config.freshness, own);
+    assert_eq!(config.rules.iter().map(|rule| rule.freshness).collect::<Vec<_>>(), [0, 1, 1, 2]);
+}
+
+#[test]
+fn targets_have_tiers_and_rates() {
+    let config = sound(
+        "version = 1
+        [[endpoint]]
+        name = 'a'
+        rate = 'route53-endpoint'
+        targets = [
+          { address = '192.0.2.1' },
+          { address = '192.0.2.2', tier = 9, rate = 'vpc-resolver' },
+          { address = '192.0.2.3', rate = 0 },
+          { address = '192.0.2.4', rate = 7 },
+        ]
+        [[endpoint]]
+        name = 'b'
+        targets = [{ address = '192.0.2.1' }]",
+    );
+    let said = |endpoint: usize| {
+        let targets = config.endpoints[endpoint].targets.iter();
+        targets.map(|target| (target.tier, target.rate)).collect::<Vec<_>>()
+    };
+    assert_eq!(said(0), [(0, Some(10_000)), (9, Some(1_024)), (0, None), (0, Some(7))]);
+    assert_eq!(said(1), [(0, None)]);
+}
+
+#[test]
+fn a_target_may_be_a_name() {
+    let config = sound(
+        "version = 1
+        [server]
+        bootstrap = ['192.0.2.53', '[2001:db8::53]:5353']
+        [[endpoint]]
+        name = 'a'
+        targets = [{ address = 'Resolver.Example.com.' }, { address = 'ns_1.example.com:5300', tier = 2 }]",
+    );
+    let written: Vec<String> =
+        config.endpoints[0].targets.iter().map(|target| target.address.to_string()).collect();
+    assert_eq!(written, ["resolver.example.com:53", "ns_1.example.com:5300"]);
+    assert_eq!(config.endpoints[0].names().count(), 2);
+    let bootstrap: Vec<String> = config.server.bootstrap.iter().map(ToString::to_string).collect();
+    assert_eq!(bootstrap, ["192.0.2.53:53", "[2001:db8::53]:5353"]);
+}
+
+#[test]
+fn probes_ask_for_what_is_expected() {
+    let probe = |written: &str| {
+        let text = format!("version = 1\n{PUBLIC}probe = {{ name = 'h.example'{written} }}\n");
+        let Probe { name, rtype, expect } = sound(&text).endpoints.remove(0).probe.unwrap();
+        assert_eq!(name, Name::parse("h.example").unwrap());
+        (rtype, expect)
+    };
+    assert_eq!(probe(""), (rtype::A, Expect::Answer));
+    assert_eq!(probe(", type = 'soa', expect = 'nxdomain'"), (rtype::SOA, Expect::Rcode(3)));
+    assert_eq!(probe(", type = 'TYPE65', expect = 'NoError'"), (65, Expect::Rcode(0)));
+    assert_eq!(probe(", expect = 'rcode12'"), (rtype::A, Expect::Rcode(12)));
+    let (v4, v6) = (IpAddr::from([192, 0, 2, 7]), "2001:db8::7".parse().unwrap());
+    assert_eq!(probe(", expect = '192.0.2.7'"), (rtype::A, Expect::Address(v4)));
+    assert_eq!(probe(", expect = '2001:db8::7'"), (rtype::AAAA, Expect::Address(v6)));
+    assert_eq!(sound(&format!("version = 1\n{PUBLIC}")).endpoints[0].probe, None);
 }
 
 #[test]

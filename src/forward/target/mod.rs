@@ -28,7 +28,7 @@ pub struct Target {
     pub az: Option<String>,
     /// The endpoint's name, for logs.
     pub endpoint: String,
-    pub guard: Option<Guard>,
+    pub guard: Guard,
     began: Instant,
     outstanding: AtomicU32,
     /// Smoothed answer time and its mean deviation, in microseconds (RFC 6298 section 2); 0: nothing known.
@@ -72,7 +72,7 @@ impl Target {
             address,
             az,
             endpoint: endpoint.to_string(),
-            guard: None,
+            guard: Guard::new(None),
             began: Instant::now(),
             outstanding: AtomicU32::new(0),
             srtt_us: AtomicU32::new(0),
@@ -104,7 +104,7 @@ impl Target {
     }
 
     pub fn guarded_at(mut self, per_second: Option<u32>) -> Target {
-        self.guard = per_second.map(Guard::new);
+        self.guard = Guard::new(per_second);
         self
     }
 
@@ -128,7 +128,7 @@ impl Target {
 
     /// Whether its guard lets another question out.
     pub fn has_room(&self, now: Instant) -> bool {
-        self.guard.as_ref().is_none_or(|guard| guard.has_room(self.us(now)))
+        self.guard.has_room(self.us(now))
     }
 
     /// Smoothed answer time; none before the first answer.
@@ -215,9 +215,7 @@ impl Target {
     pub fn asked(&self, now: Instant) {
         self.outstanding.fetch_add(1, Relaxed);
         self.queries.fetch_add(1, Relaxed);
-        if let Some(guard) = &self.guard {
-            guard.take(self.us(now));
-        }
+        self.guard.take(self.us(now));
     }
 
     /// The question that leaves next is one ahead of need.

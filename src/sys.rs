@@ -249,6 +249,21 @@ fn set_option(socket: &impl AsRawFd, level: i32, name: i32, value: libc::c_int) 
     }
 }
 
+/// Has the allocator take pieces of 1 MiB and more from the system one by one, and give each back when it is
+/// free. By itself it raises that bound to the largest piece freed so far: then the tables of a new snapshot lie
+/// in heaps between what building it took, and keep those heaps. With 100,000 rules that makes 27 MiB resident
+/// after any number of reloads out of 36 to 51; a bound of 256 KiB gives no less, and a slower start.
+pub fn return_large_pieces() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes numbers only. Refused, all goes on as before.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+        // What is free at a heap's end: fixing one bound fixes this too, at 128 KiB, and a worker would ask the
+        // system again with each burst.
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 16 << 20);
+    }
+}
+
 /// Gives the system the memory that is free in the allocator's hands.
 pub fn give_back_memory() {
     #[cfg(target_env = "gnu")]

@@ -114,10 +114,12 @@ pub struct Prepared {
 impl Prepared {
     /// Reads the files. Gives their faults if there are any, warnings among them.
     pub fn read(path: &Path) -> Result<Prepared, Vec<Diagnostic>> {
+        sys::return_large_pieces();
         let registry = Arc::new(Registry::default());
         let names = Arc::new(Names::default());
         let Built { snapshot, diagnostics } = Snapshot::build_with(path, None, &registry, &names);
         let Some(snapshot) = snapshot else { return Err(diagnostics) };
+        sys::give_back_memory();
         Ok(Prepared { path: path.to_path_buf(), registry, names, snapshot, warnings: diagnostics })
     }
 

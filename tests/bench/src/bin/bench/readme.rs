@@ -114,7 +114,7 @@ fn matrix<'a>(
 }
 
 const FORWARDERS: &[&str] =
-    &["floor", "dnsfwd", "unbound", "bind", "dnsdist", "recursor", "kresd", "dnsmasq", "hickory"];
+    &["floor", "dnsfwd", "unbound", "bind", "dnsdist", "recursor", "kresd", "dnsmasq", "hickory", "numa"];
 
 fn forwarders(results: &Results) -> String {
     let cases = [

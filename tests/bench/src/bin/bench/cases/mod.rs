@@ -22,9 +22,9 @@ pub struct Case {
 
 /// The servers that forward and cache.
 const FORWARDERS: &[&str] =
-    &["dnsfwd", "unbound", "bind", "dnsdist", "recursor", "kresd", "dnsmasq", "hickory"];
+    &["dnsfwd", "unbound", "bind", "dnsdist", "recursor", "kresd", "dnsmasq", "hickory", "numa"];
 const FLOOR_AND_FORWARDERS: &[&str] =
-    &["floor", "dnsfwd", "unbound", "bind", "dnsdist", "recursor", "kresd", "dnsmasq", "hickory"];
+    &["floor", "dnsfwd", "unbound", "bind", "dnsdist", "recursor", "kresd", "dnsmasq", "hickory", "numa"];
 
 const SPEED: &[&str] = &[
     "cpu_us",

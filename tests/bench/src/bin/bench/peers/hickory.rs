@@ -1,33 +1,22 @@
 //! hickory-dns, from its package on crates.io. A forwarding store with a cache for a million names; no
 //! validation, no logs, and more queries outstanding than the load has.
 
-use std::path::PathBuf;
-
-use super::{Peer, Place, Role, command, installed};
+use super::{Peer, Place, Role, command, from_crates};
 
 pub static PEER: Peer = Peer {
     name: "hickory",
     title: "hickory-dns",
-    program,
+    program: || from_crates("hickory-dns"),
     version: &["--version"],
     command: |place, role| {
         let config = place.write("named.toml", &text(place, role))?;
-        let mut command = command(program(), &place.folder);
+        let mut command = command(from_crates("hickory-dns"), &place.folder);
         command.arg("--quiet").arg("--workers").arg(role.workers.to_string()).arg("-c").arg(config);
         Ok(command)
     },
     reload: None,
     only_on_interfaces: false,
 };
-
-/// Where `tests/bench/run` has it built, or from the search path.
-fn program() -> Option<PathBuf> {
-    let folder = std::env::var_os("BENCH_HICKORY").map(PathBuf::from);
-    folder
-        .map(|folder| folder.join("bin/hickory-dns"))
-        .filter(|path| path.is_file())
-        .or_else(|| installed("hickory-dns"))
-}
 
 fn text(place: &Place, role: &Role) -> String {
     let mut text = format!(

@@ -11,6 +11,7 @@ mod hickory;
 mod knot;
 mod kresd;
 mod nsd;
+mod numa;
 mod recursor;
 mod unbound;
 
@@ -47,6 +48,7 @@ pub static ALL: &[&Peer] = &[
     &kresd::PEER,
     &dnsmasq::PEER,
     &hickory::PEER,
+    &numa::PEER,
     &nsd::PEER,
     &knot::PEER,
 ];
@@ -153,6 +155,12 @@ fn installed(program: &str) -> Option<PathBuf> {
         .chain(std::env::split_paths(&search))
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
+}
+
+/// A program of a package on crates.io: where `tests/bench/run` had it installed, or on the search path.
+fn from_crates(program: &str) -> Option<PathBuf> {
+    let ours = std::env::var_os("BENCH_CRATES").map(|root| PathBuf::from(root).join("bin").join(program));
+    ours.filter(|path| path.is_file()).or_else(|| installed(program))
 }
 
 /// A program that cargo built beside this one.

@@ -58,6 +58,11 @@ fn is_local(address: IpAddr) -> bool {
     source().is_ok_and(|source| source.ip() == address)
 }
 
+/// Whether asking `target` means asking this very server, as far as that can be told.
+pub fn is_this_server(target: SocketAddr, listen: &[SocketAddr]) -> bool {
+    is_own(target, listen, THIS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,9 +85,4 @@ mod tests {
         assert!(is_local([127, 0, 0, 1].into()) && is_local(Ipv6Addr::LOCALHOST.into()));
         assert!(!is_local([255, 255, 255, 255].into()) && !is_local([203, 0, 113, 77].into()));
     }
-}
-
-/// Whether asking `target` means asking this very server, as far as that can be told.
-pub fn is_this_server(target: SocketAddr, listen: &[SocketAddr]) -> bool {
-    is_own(target, listen, THIS)
 }

@@ -257,9 +257,12 @@ fn look_up_all(names: &[Name], bootstrap: &[SocketAddr]) -> io::Result<HashMap<N
         // Made anew for each round: what it learns of its servers, or caches, must not outlive an outage.
         let resolver = Arc::new(resolver(bootstrap).map_err(io::Error::other)?);
         let mut lookups = JoinSet::new();
-        for name in names.iter().cloned() {
-            let resolver = Arc::clone(&resolver);
-            lookups.spawn(async move { (name.clone(), look_up(&resolver, &name).await) });
+        for name in names {
+            let (resolver, name) = (Arc::clone(&resolver), name.clone());
+            lookups.spawn(async move {
+                let found = look_up(&resolver, &name).await;
+                (name, found)
+            });
         }
         let mut found = HashMap::new();
         let collect = async {

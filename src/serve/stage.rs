@@ -238,11 +238,14 @@ impl Stage {
     }
 }
 
+/// Questions of a lane by ID, each with its time of sending.
+type Filed = HashMap<u16, (Ticket, Instant)>;
+
 /// Takes a worker's questions, and files them under random IDs as the network does.
 struct Wire {
     worker: usize,
     asked: Rc<RefCell<Vec<Asked>>>,
-    filed: RefCell<HashMap<Lane, HashMap<u16, (Ticket, Instant)>>>,
+    filed: RefCell<HashMap<Lane, Filed>>,
     random: RefCell<StdRng>,
 }
 

@@ -64,7 +64,7 @@ fn check_kept(answer: &Answer, question: &[u8]) {
     let keys =
         [key(0, &[][..]), key(9, &[]), key(1, &[0, 1, 24, 0, 10, 0, 0]), key(1, &[0, 1, 24, 0, 10, 0, 1])];
     for (rule, key) in (1..).zip(&keys) {
-        cache.insert(key, cache.hash(key), rule, seconds(300), answer);
+        cache.insert(key, cache.hash(key), rule, cache.now(), seconds(300), answer);
     }
     for (rule, key) in (1..).zip(&keys) {
         let same = cache.look(key, cache.hash(key), |entry| {

@@ -109,6 +109,10 @@ struct Party {
 impl Party {
     fn new(net: &Net, cached: bool, script: Vec<Said>) -> Party {
         let target = Scripted::start(net.at(10), move |seen| {
+            if seen.asks_for_soa() || seen.is_marked() {
+                // The server's own, and no part of the script.
+                return reply(&seen.reply());
+            }
             let label = seen.first_label();
             let number: usize = label.rsplit('-').next().unwrap().parse().unwrap();
             reply(&say(seen, &script[number]))

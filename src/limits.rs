@@ -85,6 +85,9 @@ pub const PORT_LIFE: Duration = Duration::from_secs(120);
 /// Questions outstanding on one socket: a random ID is found in two tries on average.
 pub const OUTSTANDING_PER_PORT: usize = 32_768;
 
+/// Clients whose rates are remembered at once, about 64 octets each.
+pub const RATED_CLIENTS: usize = 65_536;
+
 /// Datagrams per system call. 32 is where the cost per packet stops falling on the machines measured.
 pub const BATCH: usize = 32;
 /// Batches that a listener takes before misses and targets get their turn.

@@ -27,6 +27,9 @@ const PER_SECOND: u32 = 4;
 /// tick more, as the clock's grain takes one off. Longer would hide a target that is back.
 pub const FAILURE_KEPT: Ticks = PER_SECOND + 1;
 
+/// What is kept for less is not refreshed ahead of time: a tenth of it is below a second.
+const REFRESHED: Ticks = 10 * PER_SECOND;
+
 /// Ticks of so many seconds.
 pub fn seconds(seconds: u32) -> Ticks {
     seconds.saturating_mul(PER_SECOND)
@@ -70,12 +73,20 @@ pub struct Entry<'a> {
     pub expires_at: Ticks,
     pub flags: u8,
     pub subnet: &'a [u8],
+    /// It was asked for before.
+    pub popular: bool,
     pub answer: AnswerRef<'a>,
 }
 
 impl Entry<'_> {
     pub fn is_fresh(&self, now: Ticks) -> bool {
         now < self.expires_at
+    }
+
+    /// Whether it is worth asking for again before it expires: popular, and in the last tenth of its time.
+    pub fn is_worth_refreshing(&self, now: Ticks) -> bool {
+        let lifetime = self.expires_at.saturating_sub(self.stored_at);
+        self.popular && lifetime >= REFRESHED && self.expires_at.saturating_sub(now) <= lifetime / 10
     }
 
     /// In whole seconds.

@@ -81,10 +81,11 @@ impl Shard {
         let ring = &self.ring;
         let at = self.table.find(hash, |place| matches(ring, place * ALIGN, key, hash))? * ALIGN;
         // Read first: a line that is written wanders between the workers' processors.
-        if self.ring[at + STATE] & VISITED == 0 {
+        let popular = self.ring[at + STATE] & VISITED != 0;
+        if !popular {
             self.ring[at + STATE] |= VISITED;
         }
-        Some(entry(&self.ring, at))
+        Some(Entry { popular, ..entry(&self.ring, at) })
     }
 
     /// Puts an entry in place of what was there for the key. Too large a one is not kept.
@@ -257,6 +258,7 @@ fn entry(ring: &[u8], at: usize) -> Entry<'_> {
         expires_at: head.expires_at,
         flags: head.flags,
         subnet: &parts[answer.packed_len()..][..head.subnet_len],
+        popular: head.visited,
         answer,
     }
 }

@@ -196,6 +196,7 @@ pub fn sample() -> Sample {
             guarded: 0,
             drained: false,
         }],
+        refreshes: 5,
         cache: CacheSample { entries: 10, bytes: 4096, limit_bytes: 1 << 28, evictions: 0 },
         reloads: 1,
         reload_failures: 0,

@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 /// Every family: name, kind, labels, help. The README's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 32] = [
+pub const FAMILIES: [(&str, Kind, &str, &str); 33] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -99,6 +99,12 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 32] = [
     ("dnsfwd_name_addresses", Kind::Gauge, "name", "Addresses known of a target that is written as a name."),
     ("dnsfwd_name_changes_total", Kind::Counter, "name", "Times that the addresses of such a name changed."),
     ("dnsfwd_name_failures_total", Kind::Counter, "name", "Lookups of such a name that failed."),
+    (
+        "dnsfwd_cache_refreshes_total",
+        Kind::Counter,
+        "",
+        "Queries sent to targets for answers that were about to expire.",
+    ),
     ("dnsfwd_cache_entries", Kind::Gauge, "", "Answers in the cache."),
     ("dnsfwd_cache_bytes", Kind::Gauge, "", "Memory that the cache uses."),
     ("dnsfwd_cache_limit_bytes", Kind::Gauge, "", "Memory that the cache may use."),
@@ -221,6 +227,7 @@ fn publish_name(row: &NameSample) {
 }
 
 fn publish_cache_and_config(sample: &Sample) {
+    counter!("dnsfwd_cache_refreshes_total").absolute(sample.refreshes);
     gauge!("dnsfwd_cache_entries").set(sample.cache.entries as f64);
     gauge!("dnsfwd_cache_bytes").set(sample.cache.bytes as f64);
     gauge!("dnsfwd_cache_limit_bytes").set(sample.cache.limit_bytes as f64);

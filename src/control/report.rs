@@ -395,6 +395,8 @@ pub struct Sample {
     /// The targets themselves, whichever rule asks them.
     pub targets: Vec<TargetSample>,
     pub cache: CacheSample,
+    /// Questions asked anew before their answers expired.
+    pub refreshes: u64,
     pub reloads: u64,
     pub reload_failures: u64,
     /// Packets dropped in silence, by reason (`short`, `response`, `overload` ...).

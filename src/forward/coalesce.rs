@@ -103,6 +103,12 @@ impl InFlight {
         Role::Lead
     }
 
+    /// Whether somebody asks it now.
+    pub fn is_asked(&self, question: &Question) -> bool {
+        let hash = u64::from(question.hash);
+        self.lock(question.hash).find(hash, |entry| entry.question == *question).is_some()
+    }
+
     /// The lead's question is over; gives those on other workers that wait to be told.
     pub fn leave(&self, question: &Question, lead: Seat) -> Vec<Seat> {
         let mut shard = self.lock(question.hash);

@@ -35,6 +35,16 @@ pub enum Action {
     Refuse,
 }
 
+impl Action {
+    /// The rule whose targets are to be asked.
+    pub fn rule(self) -> Option<Index> {
+        match self {
+            Action::Forward { rule } | Action::System { rule } => Some(rule),
+            Action::Zone(_) | Action::Builtin(_) | Action::Refuse => None,
+        }
+    }
+}
+
 /// The one reason that decided; `explain`, logs, metrics and EDE text print this and derive nothing anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Because {

@@ -92,6 +92,8 @@ pub struct WorkerCounts {
     /// Questions that found no place in the line; their clients were told.
     shed: [AtomicU64; SHEDS.len()],
     pub misses: AtomicU64,
+    /// Questions asked anew before their answers expired.
+    pub refreshes: AtomicU64,
     pub in_flight: AtomicU64,
     /// Turns of the worker's clock, for the watchdog.
     pub beats: AtomicU64,

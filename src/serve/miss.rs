@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::counts::Origin;
+use super::counts::{self, Origin};
 use super::fetch::{self, Of, SnapshotErrand};
 use super::follow::{Course, Trail};
 use super::line::Place;
 use super::loops::Passage;
 use super::marks;
+use super::snapshot::Snapshot;
 use super::worker::Worker;
 use super::{Client, Held, leads_elsewhere, reply_limit};
 use crate::forward::coalesce::{Question, Role, Seat};
@@ -21,7 +22,6 @@ use crate::forward::exchange::{End, Finished};
 use crate::forward::flight::Aim;
 use crate::forward::{Errand, Fetched};
 use crate::limits::QUERY_DEADLINE;
-use crate::policy::Action;
 use crate::sys::Local;
 use crate::wire::answer::{Answer, Failure, write_error};
 use crate::wire::edns::{ErrorCode, ExtendedError};
@@ -46,14 +46,19 @@ pub trait ReturnPath {
 pub struct Waiter {
     snapshot: Held,
     packet: Rc<[u8]>,
-    client: Client,
-    /// The address that it asked.
-    local: Option<Local>,
-    path: Rc<dyn ReturnPath>,
+    back: Back,
     deadline: Instant,
     /// Where its question has led so far, if it leads through several rules.
     trail: Option<Box<Trail>>,
     place: Option<Place>,
+}
+
+/// Where a reply goes.
+pub struct Back {
+    pub client: Client,
+    /// The address that the client asked.
+    pub local: Option<Local>,
+    pub path: Rc<dyn ReturnPath>,
 }
 
 /// An answer on its way to a client.
@@ -65,24 +70,16 @@ enum Found<'a> {
     Failed(ExtendedError),
 }
 
-/// Takes over what `turn` left for later.
-pub fn begin(
-    worker: &Worker,
-    snapshot: &Held,
-    packet: &[u8],
-    client: &Client,
-    local: Option<Local>,
-    path: Rc<dyn ReturnPath>,
-    now: Instant,
-) {
+/// Takes over what `turn` left for later: for this rule's targets, or without one a zone of ours whose CNAME leads
+/// out of it.
+pub fn begin(worker: &Worker, snapshot: &Held, packet: &[u8], rule: Option<u32>, back: Back, now: Instant) {
     let mut folded = Folded::default();
     let Judged::Ask(query) = judge(packet, &mut folded) else { return };
+    let client = back.client;
     let waiter = |place| Waiter {
         snapshot: Held::clone(snapshot),
         packet: packet.into(),
-        client: *client,
-        local,
-        path,
+        back,
         deadline: now + QUERY_DEADLINE,
         trail: None,
         place,
@@ -90,12 +87,6 @@ pub fn begin(
     if let Some(why) = marks::came_back(worker, &query, now) {
         return respond(worker, waiter(None), &query, &Found::Failed(why));
     }
-    let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
-    let rule = match decision.action {
-        Action::Forward { rule } | Action::System { rule } => Some(rule),
-        // A zone of ours whose CNAME leads out of it.
-        _ => None,
-    };
     let endpoint = rule.map(|rule| {
         let endpoint = snapshot.endpoint_of(&snapshot.rules[rule as usize]);
         Arc::as_ptr(endpoint) as usize
@@ -113,6 +104,25 @@ pub fn begin(
             ask(worker, waiter, rule, question, now);
         }
         None => go_along(worker, waiter, Trail::new(&query), &query, now),
+    }
+}
+
+/// Asks anew for what a client has just got from the cache, before it expires there: within the budget of extra
+/// questions, and once.
+pub fn refresh(worker: &Worker, snapshot: &Held, packet: &[u8], now: Instant) {
+    let mut folded = Folded::default();
+    let Judged::Ask(query) = judge(packet, &mut folded) else { return };
+    let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
+    let Some(rule) = decision.action.rule() else { return };
+    let errand = SnapshotErrand { snapshot: Held::clone(snapshot), of: Of::Rule(rule) };
+    let wanted = errand.rule().is_some_and(|rule| snapshot.freshness_of(rule).prefetch);
+    if !wanted || errand.endpoint().is_dark(now) {
+        return;
+    }
+    let question = fetch::wanted(snapshot, rule, &query, query.question());
+    if !worker.shared.in_flight.is_asked(&question) && errand.endpoint().budget.spend() {
+        counts::bump(&worker.counts.refreshes);
+        launch(worker, errand, question, Aim::Answer, now);
     }
 }
 
@@ -157,7 +167,7 @@ fn ask(worker: &Worker, waiter: Waiter, rule: u32, question: Question, now: Inst
             return resume(worker, waiter, &errand, &question, &Fetched::Failed(why), now);
         }
     };
-    if is_a_target(&waiter.client, &errand) {
+    if is_a_target(&waiter.back.client, &errand) {
         marks::suspect(worker, &errand, now);
     }
     if errand.endpoint().is_dark(now) {
@@ -233,21 +243,25 @@ fn resume(
         return go_along(worker, waiter, *trail, &query, now);
     }
     let found = match fetched {
-        Fetched::Answer { answer, .. } => {
-            let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
-            if leads_elsewhere(&snapshot, decision, &answer.view(), &query) {
-                let mut trail = Trail::new(&query);
-                trail.take(&snapshot, &query, fetched, 0);
-                return go_along(worker, waiter, trail, &query, now);
-            }
-            Found::Fetched(fetched)
+        Fetched::Answer { answer, .. } if is_unfinished(&snapshot, answer, &query) => {
+            let mut trail = Trail::new(&query);
+            trail.take(&snapshot, &query, fetched, 0);
+            return go_along(worker, waiter, trail, &query, now);
         }
+        Fetched::Answer { .. } => Found::Fetched(fetched),
         Fetched::Failed(_) => match stale_of(errand, question, now) {
             Some(answer) => Found::Stale(answer),
             None => Found::Fetched(fetched),
         },
     };
     respond(worker, waiter, &query, &found);
+}
+
+/// Whether the answer ends in a CNAME that others have to speak for. Most have none: those cost no decision.
+fn is_unfinished(snapshot: &Snapshot, answer: &Answer, query: &Query<'_>) -> bool {
+    let view = answer.view();
+    let decide = || snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
+    view.has_cname_tail() && leads_elsewhere(snapshot, decide(), &view, query)
 }
 
 fn stale_of(errand: &SnapshotErrand, question: &Question, now: Instant) -> Option<Answer> {
@@ -292,15 +306,15 @@ fn respond(worker: &Worker, waiter: Waiter, query: &Query<'_>, found: &Found<'_>
         Found::Fetched(Fetched::Answer { answer, .. }) => (Ok(answer), Origin::Forwarded),
         Found::Fetched(Fetched::Failed(why)) => (Err(why), Origin::Failed),
     };
-    let limit = reply_limit(&waiter.snapshot, query, waiter.client.transport);
+    let limit = reply_limit(&waiter.snapshot, query, waiter.back.client.transport);
     let mut write = |out: &mut [u8]| match answer {
         Ok(answer) => answer.view().deliver(query, 0, limit, out),
         Err(why) => write_error(out, &Failure::of(query, rcode::SERVFAIL), Some(why)),
     };
-    waiter.path.answer(&waiter.client, waiter.local, &mut write);
+    waiter.back.path.answer(&waiter.back.client, waiter.back.local, &mut write);
     if let Some(place) = waiter.place {
         worker.leave_line(place);
     }
     let code = answer.map_or(rcode::SERVFAIL, |answer| answer.view().rcode());
-    worker.counts.replied(waiter.client.transport, origin, code);
+    worker.counts.replied(waiter.back.client.transport, origin, code);
 }

@@ -17,6 +17,7 @@ mod names;
 mod offline;
 #[doc(hidden)]
 pub mod probe;
+mod rates;
 mod reports;
 mod server;
 mod snapshot;
@@ -60,8 +61,10 @@ pub enum Step {
     Silence,
     /// So many octets of the buffer are the reply.
     Reply(usize),
-    /// Targets have to be asked: `miss::finish` goes on.
-    Later,
+    /// The same, and the question is worth asking anew before the answer expires: `miss::refresh`.
+    ReplyAndRefresh(usize),
+    /// Targets have to be asked, by this rule if the question's own name is one's: `miss::begin` goes on.
+    Later(Option<u32>),
 }
 
 /// A question in the middle of its turn: decided on, and next to be looked for in the cache.
@@ -95,7 +98,7 @@ pub fn turn(
     out: &mut [u8],
 ) -> Step {
     let mut folded = Folded::default();
-    match open(counts, snapshot, packet, client, &mut folded, out) {
+    match open(counts, snapshot, packet, client, now, &mut folded, out) {
         Opened::Done(step) => step,
         Opened::Asked(asked) => conclude(counts, snapshot, &asked, now, out),
     }
@@ -108,6 +111,7 @@ pub fn open<'a>(
     snapshot: &'a Snapshot,
     packet: &'a [u8],
     client: &Client,
+    now: Ticks,
     folded: &'a mut Folded,
     out: &mut [u8],
 ) -> Opened<'a> {
@@ -132,6 +136,12 @@ pub fn open<'a>(
     if !allowed {
         return Opened::Done(refused(&not_allowed(), out));
     }
+    // Told off rather than ignored: a client in good faith goes to its next server at once.
+    if !snapshot.client_rates.allows(client.address.ip(), now) {
+        let why =
+            ExtendedError::new(ErrorCode::Prohibited, "more than [server] client_rate queries a second");
+        return Opened::Done(refused(&why, out));
+    }
 
     // A transfer has many messages; no forwarder can pass them on, and zones aren't given away.
     if is_transfer(query.rtype()) {
@@ -149,7 +159,7 @@ pub fn open<'a>(
         let origin = if matches!(decision.action, Action::Zone(_)) { Origin::Zone } else { Origin::Builtin };
         return Opened::Done(match answer_from_zone(zone, &query, limit, out) {
             ZoneReply::Whole { len, rcode } => reply(counts, transport, origin, rcode, len),
-            ZoneReply::Leaves => Step::Later,
+            ZoneReply::Leaves => Step::Later(None),
         });
     }
     let Some(rule) = snapshot.rule_of(decision.action) else {
@@ -176,13 +186,15 @@ pub fn conclude(
         if !usable || leads_elsewhere(snapshot, asked.decision, &entry.answer, query) {
             return None;
         }
-        Some((entry.answer.deliver(query, entry.age(now), asked.limit, out), entry.answer.rcode()))
+        let len = entry.answer.deliver(query, entry.age(now), asked.limit, out);
+        Some((len, entry.answer.rcode(), entry.is_worth_refreshing(now)))
     });
-    if let Some((len, rcode)) = hit.flatten() {
-        return reply(counts, asked.transport, Origin::Cache, rcode, len);
+    if let Some((len, rcode, refresh)) = hit.flatten() {
+        let step = reply(counts, asked.transport, Origin::Cache, rcode, len);
+        return if refresh { Step::ReplyAndRefresh(len) } else { step };
     }
     counts::bump(&counts.misses);
-    Step::Later
+    Step::Later(asked.decision.action.rule())
 }
 
 fn silence(counts: &WorkerCounts, why: Dropped) -> Step {

@@ -63,8 +63,8 @@ impl Probe {
     /// One turn over UDP; gives the reply if there is one without asking targets.
     pub fn turn(&mut self, packet: &[u8]) -> Option<&[u8]> {
         match turn(&self.counts, &self.snapshot, packet, &self.client, self.now, &mut self.out[..]) {
-            Step::Reply(len) => Some(&self.out[..len]),
-            Step::Silence | Step::Later => None,
+            Step::Reply(len) | Step::ReplyAndRefresh(len) => Some(&self.out[..len]),
+            Step::Silence | Step::Later(_) => None,
         }
     }
 }

@@ -406,6 +406,7 @@ impl Core for Server {
             reload_failures: self.reload_failures.load(Relaxed),
             dropped: counts::dropped(&self.counts),
             shed: counts::shed(&self.counts),
+            refreshes: counts::sum(&self.counts, |worker| &worker.refreshes),
             loops: self.shared.loops.found(),
             quarantined: self.loops(&snapshot).iter().filter(|rule| rule.quarantined).count() as u64,
             in_flight: counts::sum(&self.counts, |worker| &worker.in_flight),

@@ -12,6 +12,7 @@ use super::builtins::builtins;
 use super::counts::Decisions;
 use super::limits_of;
 use super::names::{self, Names};
+use super::rates::ClientRates;
 use crate::cache::Cache;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config};
@@ -36,8 +37,7 @@ pub struct Snapshot {
     pub cache: Arc<Cache>,
     pub ttls: TtlLimits,
     pub max_udp_size: usize,
-    /// Queries a second of one client; 0: no bound.
-    pub client_rate: u32,
+    pub client_rates: ClientRates,
     pub decisions: Arc<Decisions>,
     pub loaded_at: SystemTime,
     /// What each target may be asked a second: takes effect with the snapshot, not before.
@@ -125,7 +125,7 @@ impl Snapshot {
             ),
             ttls: limits_of(&config.cache),
             max_udp_size: usize::from(config.server.max_udp_size),
-            client_rate: config.server.client_rate,
+            client_rates: ClientRates::new(config.server.client_rate),
             rates,
             decisions: Decisions::new(&config, before.map(|before| &before.decisions)),
             loaded_at: SystemTime::now(),

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::counts::{ORIGINS, Transport as Way, WorkerCounts};
-use super::miss::{self, ReturnPath};
+use super::miss::{self, Back, ReturnPath};
 use super::snapshot::{Built, Snapshot};
 use super::worker::{Inbox, Shared, Worker};
 use super::{Client, Step, turn};
@@ -153,8 +153,14 @@ impl Stage {
         match turn(&worker.counts, &snapshot, packet, &client, ticks, &mut self.out[..room]) {
             Step::Silence => {}
             Step::Reply(len) => path.ear.borrow_mut().take(query, self.out[..len].to_vec()),
-            Step::Later => {
-                miss::begin(worker, &snapshot, packet, &client, None, path, now);
+            Step::ReplyAndRefresh(len) => {
+                path.ear.borrow_mut().take(query, self.out[..len].to_vec());
+                miss::refresh(worker, &snapshot, packet, now);
+                worker.settle(now);
+            }
+            Step::Later(rule) => {
+                let back = Back { client, local: None, path };
+                miss::begin(worker, &snapshot, packet, rule, back, now);
                 worker.settle(now);
             }
         }

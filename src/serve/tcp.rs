@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::counts::{Loss, Transport};
-use super::miss::ReturnPath;
+use super::miss::{Back, ReturnPath};
 use super::worker::{Connections, Seat, Stop, Worker};
 use super::{Client, Step, miss, turn};
 use crate::forward::Inlet;
@@ -131,7 +131,7 @@ impl Connection {
             let step = {
                 let mut out = self.worker.scratch.borrow_mut();
                 let step = turn(&self.worker.counts, &snapshot, message, &self.client, now, &mut out[..]);
-                if let Step::Reply(len) = step {
+                if let Step::Reply(len) | Step::ReplyAndRefresh(len) = step {
                     self.append(&out[..len]);
                 }
                 step
@@ -140,11 +140,17 @@ impl Connection {
                 // What is no query over TCP is no DNS client either.
                 Step::Silence => return Err(io::ErrorKind::InvalidData.into()),
                 Step::Reply(_) => {}
-                Step::Later => {
+                Step::ReplyAndRefresh(_) => {
+                    let now = std::time::Instant::now();
+                    miss::refresh(&self.worker, &snapshot, message, now);
+                    self.worker.settle(now);
+                }
+                Step::Later(rule) => {
                     self.waiting.set(self.waiting.get() + 1);
                     let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
                     let now = std::time::Instant::now();
-                    miss::begin(&self.worker, &snapshot, message, &self.client, None, path, now);
+                    let back = Back { client: self.client, local: None, path };
+                    miss::begin(&self.worker, &snapshot, message, rule, back, now);
                     self.worker.settle(now);
                 }
             }

@@ -14,7 +14,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
 use super::counts::{Loss, Transport};
-use super::miss::ReturnPath;
+use super::miss::{Back, ReturnPath};
 use super::snapshot::Snapshot;
 use super::worker::{Stop, Worker};
 use super::{Asked, Client, Held, Opened, Step, conclude, miss, open};
@@ -22,6 +22,15 @@ use crate::forward::Inlet;
 use crate::limits::{BATCH, BATCHES_PER_TURN};
 use crate::sys::{Batch, Local, wait_for_datagrams};
 use crate::wire::query::Folded;
+
+/// Datagrams of a batch, by index, with which something is left to do.
+#[derive(Default)]
+struct Left {
+    /// Targets have to be asked, by a rule.
+    later: SmallVec<[(usize, Option<u32>); BATCH]>,
+    /// Answered, and worth asking anew.
+    refresh: SmallVec<[usize; BATCH]>,
+}
 
 /// One address, over UDP, on one worker.
 pub struct Listener {
@@ -102,25 +111,29 @@ impl Listener {
         }
         let incoming = &*incoming;
         let snapshot = self.worker.shared.snapshot.load_full();
-        let later = self.answer_batch(&snapshot, incoming, count);
-        if !later.is_empty() {
-            self.begin(&snapshot, incoming, &later);
+        let left = self.answer_batch(&snapshot, incoming, count);
+        if !left.later.is_empty() || !left.refresh.is_empty() {
+            self.begin(&snapshot, incoming, &left);
         }
         count
     }
 
     /// Answers what can be answered at once; gives the others. Questions for the cache are looked up together,
     /// so that memory for one is fetched while the others are worked on.
-    fn answer_batch(&self, snapshot: &Snapshot, incoming: &Batch, count: usize) -> SmallVec<[usize; BATCH]> {
+    fn answer_batch(&self, snapshot: &Snapshot, incoming: &Batch, count: usize) -> Left {
         let (counts, now) = (&self.worker.counts, snapshot.cache.now());
         let mut outgoing = self.outgoing.borrow_mut();
         let mut folded = self.folded.borrow_mut();
         let mut asked: SmallVec<[(usize, Asked<'_>); BATCH]> = SmallVec::new();
-        let mut later = SmallVec::new();
+        let mut left = Left::default();
         let mut take = |step, index, outgoing: &mut Batch| match step {
             Step::Silence => {}
             Step::Reply(len) => outgoing.push(len, incoming.peer(index), incoming.local(index)),
-            Step::Later => later.push(index),
+            Step::ReplyAndRefresh(len) => {
+                outgoing.push(len, incoming.peer(index), incoming.local(index));
+                left.refresh.push(index);
+            }
+            Step::Later(rule) => left.later.push((index, rule)),
         };
         for (index, folded) in (0..count).zip(folded.iter_mut()) {
             let Some(address) = incoming.peer(index) else { continue };
@@ -129,7 +142,7 @@ impl Listener {
                 continue;
             };
             let client = Client { address, transport: Transport::Udp };
-            match open(counts, snapshot, packet, &client, folded, self.room(&mut outgoing)) {
+            match open(counts, snapshot, packet, &client, now, folded, self.room(&mut outgoing)) {
                 Opened::Done(step) => take(step, index, &mut outgoing),
                 Opened::Asked(question) => {
                     snapshot.cache.fetch_bucket(question.hash);
@@ -145,7 +158,7 @@ impl Listener {
             take(step, *index, &mut outgoing);
         }
         self.send(&mut outgoing);
-        later
+        left
     }
 
     /// Room for one more reply.
@@ -168,16 +181,20 @@ impl Listener {
         received
     }
 
-    fn begin(self: &Rc<Self>, snapshot: &Held, incoming: &Batch, later: &[usize]) {
+    fn begin(self: &Rc<Self>, snapshot: &Held, incoming: &Batch, left: &Left) {
         let now = Instant::now();
-        for &index in later {
+        for packet in left.refresh.iter().filter_map(|&index| incoming.datagram(index)) {
+            miss::refresh(&self.worker, snapshot, packet, now);
+        }
+        for &(index, rule) in &left.later {
             let (Some(address), Some(packet)) = (incoming.peer(index), incoming.datagram(index)) else {
                 continue;
             };
             self.waiting.set(self.waiting.get() + 1);
             let client = Client { address, transport: Transport::Udp };
             let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
-            miss::begin(&self.worker, snapshot, packet, &client, incoming.local(index), path, now);
+            let back = Back { client, local: incoming.local(index), path };
+            miss::begin(&self.worker, snapshot, packet, rule, back, now);
         }
         self.worker.settle(now);
     }

@@ -1,0 +1,100 @@
+//! How many queries a second each client may ask, where the configuration bounds that.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
+
+use crate::cache::{Ticks, seconds};
+use crate::limits::RATED_CLIENTS;
+
+/// Counts by whole seconds: a client that asks at a steady rate below the bound is never told off, and one above it
+/// gets what the bound allows at the beginning of each second.
+pub struct ClientRates {
+    /// Queries a second; 0 for no bound.
+    most: u32,
+    clients: Mutex<HashMap<IpAddr, Second, RandomState>>,
+}
+
+struct Second {
+    number: Ticks,
+    asked: u32,
+}
+
+impl ClientRates {
+    pub fn new(most: u32) -> ClientRates {
+        ClientRates { most, clients: Mutex::default() }
+    }
+
+    /// Counts a query, and says whether it is within the client's rate.
+    pub fn allows(&self, client: IpAddr, now: Ticks) -> bool {
+        self.most == 0 || self.count(client, now / seconds(1)) <= self.most
+    }
+
+    fn count(&self, client: IpAddr, number: Ticks) -> u32 {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = subject(client);
+        if clients.len() >= RATED_CLIENTS && !clients.contains_key(&client) {
+            clients.retain(|_, second| second.number == number);
+            if clients.len() >= RATED_CLIENTS {
+                // More clients in a second than are remembered: none of the others is told off for that.
+                return 0;
+            }
+        }
+        let second = clients.entry(client).or_insert(Second { number, asked: 0 });
+        if second.number != number {
+            *second = Second { number, asked: 0 };
+        }
+        second.asked = second.asked.saturating_add(1);
+        second.asked
+    }
+}
+
+/// Who is counted as one client: an IPv4 address; of IPv6 the /64 that one host has to itself (RFC 4291 section
+/// 2.5.4).
+fn subject(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            std::net::Ipv6Addr::from(network).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn allowed(rates: &ClientRates, client: &str, now: Ticks, times: usize) -> usize {
+        (0..times).filter(|_| rates.allows(ip(client), now)).count()
+    }
+
+    #[test]
+    fn each_client_has_its_own_seconds() {
+        let rates = ClientRates::new(10);
+        assert_eq!(allowed(&rates, "10.0.0.1", 8, 25), 10);
+        assert_eq!(allowed(&rates, "10.0.0.1", 11, 25), 0, "the same second");
+        assert_eq!(allowed(&rates, "10.0.0.2", 11, 25), 10);
+        assert_eq!(allowed(&rates, "::ffff:10.0.0.2", 11, 5), 0, "the same client");
+        assert_eq!(allowed(&rates, "10.0.0.1", 12, 25), 10);
+        assert_eq!(allowed(&rates, "2001:db8::1", 12, 6) + allowed(&rates, "2001:db8::2", 12, 6), 10);
+        assert_eq!(allowed(&ClientRates::new(0), "10.0.0.1", 0, 1000), 1000);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_old_clients_are_forgotten() {
+        let rates = ClientRates::new(1);
+        for number in 0..RATED_CLIENTS as u32 + 10 {
+            assert!(rates.allows(std::net::Ipv4Addr::from(number).into(), 4));
+        }
+        assert_eq!(rates.clients.lock().unwrap().len(), RATED_CLIENTS);
+        assert!(rates.allows(ip("192.0.2.1"), 8));
+        assert_eq!(rates.clients.lock().unwrap().len(), 1);
+    }
+}

@@ -24,12 +24,13 @@
 //!
 //! # A target that is dead
 //!
-//! When no reply has come after about the target's usual time, the next target is asked too; whichever answers
-//! first wins, so the client waits some tens of milliseconds longer and loses nothing. Questions that stay
-//! unanswered pile up on the dead target's account, so the draw of two avoids it at once; after the second loss
-//! with nothing heard in between it is *down* ([`forward::target::State`]) and gets no client's question while
-//! another target lives. [`forward::health`] probes it twice a second, and one good reply brings it back. If
-//! all are dead, clients get SERVFAIL with the reason in it within two seconds.
+//! When most answers of the first target would have come and this one hasn't, a second target is asked too, out of a
+//! small budget; and without one when the first one's patience is over ([`forward::flight`]). Whichever answers first
+//! wins. Questions that stay unanswered pile up on the dead target's account, so the draw of two avoids it at once;
+//! late twice in a row it is *suspect*, and after the second loss with nothing heard in between it is *down*
+//! ([`forward::target::State`]) and gets no client's question while another target lives. [`forward::probe`] says when
+//! it is probed; the first good reply makes it *returning*, with a growing share of questions. If all are silent,
+//! clients get an expired answer or SERVFAIL with the reason in it, at once.
 //!
 //! # A target that asks us
 //!

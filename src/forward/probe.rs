@@ -27,8 +27,8 @@ fn is_due(target: &Target, dark: bool, now: Instant) -> bool {
         State::Suspect => PROBE_EVERY,
         State::Failing | State::Silent if dark => PROBE_EVERY,
         State::Failing | State::Silent => {
-            let beyond = target.losses().saturating_sub(LOSSES_UNTIL_DOWN).min(4);
-            (PROBE_EVERY + PROBE_EVERY / 4 * beyond).min(PROBE_EVERY_DOWN)
+            let beyond = target.losses().saturating_sub(LOSSES_UNTIL_DOWN);
+            PROBE_EVERY.saturating_add((PROBE_EVERY / 4).saturating_mul(beyond)).min(PROBE_EVERY_DOWN)
         }
         State::Healthy | State::Returning => {
             return heard.is_none_or(|ago| ago >= PROBE_IDLE) && probed.is_none_or(|ago| ago >= PROBE_IDLE);

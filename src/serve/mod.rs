@@ -15,12 +15,12 @@ mod marks;
 mod miss;
 mod names;
 mod offline;
-#[doc(hidden)]
-pub mod probe;
 mod rates;
 mod reports;
 mod server;
 mod snapshot;
+#[doc(hidden)]
+pub mod solo;
 pub mod stage;
 mod tcp;
 mod thread;
@@ -137,10 +137,8 @@ pub fn open<'a>(
         return Opened::Done(refused(&not_allowed(), out));
     }
     // Told off rather than ignored: a client in good faith goes to its next server at once.
-    if !snapshot.client_rates.allows(client.address.ip(), now) {
-        let why =
-            ExtendedError::new(ErrorCode::Prohibited, "more than [server] client_rate queries a second");
-        return Opened::Done(refused(&why, out));
+    if !snapshot.client_rates.allows(&client.address, now) {
+        return Opened::Done(refused(&too_fast(), out));
     }
 
     // A transfer has many messages; no forwarder can pass them on, and zones aren't given away.
@@ -224,6 +222,11 @@ fn refuse(
 
 fn not_allowed() -> ExtendedError {
     ExtendedError::new(ErrorCode::Prohibited, "this client is not in [server] allow")
+}
+
+#[cold]
+fn too_fast() -> ExtendedError {
+    ExtendedError::new(ErrorCode::Prohibited, "more than [server] client_rate queries a second")
 }
 
 /// Octets that a reply may have: what the client takes, within what we send over UDP (RFC 6891 section 6.2.3:

@@ -1,7 +1,7 @@
 //! How many queries a second each client may ask, where the configuration bounds that.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -27,11 +27,16 @@ impl ClientRates {
         ClientRates { most, clients: Mutex::default() }
     }
 
-    /// Counts a query, and says whether it is within the client's rate.
-    pub fn allows(&self, client: IpAddr, now: Ticks) -> bool {
-        self.most == 0 || self.count(client, now / seconds(1)) <= self.most
+    /// Counts a query, and says whether it is within the client's rate. Without a bound that costs a comparison:
+    /// inlined, since the call and its arguments took 30 to 40 instructions of a cached answer's 1,750.
+    #[inline]
+    pub fn allows(&self, client: &SocketAddr, now: Ticks) -> bool {
+        self.most == 0 || self.count(client.ip(), now / seconds(1)) <= self.most
     }
 
+    // Apart from the way of a query where nothing is bounded, as by default.
+    #[cold]
+    #[inline(never)]
     fn count(&self, client: IpAddr, number: Ticks) -> u32 {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let client = subject(client);
@@ -72,7 +77,7 @@ mod tests {
     }
 
     fn allowed(rates: &ClientRates, client: &str, now: Ticks, times: usize) -> usize {
-        (0..times).filter(|_| rates.allows(ip(client), now)).count()
+        (0..times).filter(|_| rates.allows(&(ip(client), 53).into(), now)).count()
     }
 
     #[test]
@@ -91,10 +96,10 @@ mod tests {
     fn memory_is_bounded_and_old_clients_are_forgotten() {
         let rates = ClientRates::new(1);
         for number in 0..RATED_CLIENTS as u32 + 10 {
-            assert!(rates.allows(std::net::Ipv4Addr::from(number).into(), 4));
+            assert!(rates.allows(&(std::net::Ipv4Addr::from(number), 53).into(), 4));
         }
         assert_eq!(rates.clients.lock().unwrap().len(), RATED_CLIENTS);
-        assert!(rates.allows(ip("192.0.2.1"), 8));
+        assert!(rates.allows(&(ip("192.0.2.1"), 53).into(), 8));
         assert_eq!(rates.clients.lock().unwrap().len(), 1);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use dnsfwd::cache::{Cache, Key, seconds};
 use dnsfwd::policy::{Policy, RuleAction, builtin};
-use dnsfwd::serve::probe::Probe;
+use dnsfwd::serve::solo::Solo;
 use dnsfwd::wire::answer::{Answer, TtlLimits};
 use dnsfwd::wire::name::{Name, parse_wire};
 use dnsfwd::wire::query::{Folded, Judged, judge};
@@ -112,25 +112,25 @@ fn decide(rules: usize) -> Operation {
     })
 }
 
-fn probe() -> Probe {
+fn solo() -> Solo {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/instructions/dnsfwd.toml");
-    Probe::read(&path).unwrap_or_else(|faults| panic!("{faults:?}"))
+    Solo::read(&path).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 fn cached(packet: fn(Case) -> Vec<u8>) -> Operation {
-    let mut probe = probe();
+    let mut solo = solo();
     for case in cases() {
-        assert!(probe.keep(&case.plain, &case.reply), "targets' replies are kept");
+        assert!(solo.keep(&case.plain, &case.reply), "targets' replies are kept");
     }
     let packets: Vec<Vec<u8>> = cases().into_iter().map(packet).collect();
-    Box::new(move |index| assert!(probe.turn(black_box(&packets[index])).is_some(), "it is in the cache"))
+    Box::new(move |index| assert!(solo.turn(black_box(&packets[index])).is_some(), "it is in the cache"))
 }
 
 /// What needs neither cache nor target.
 fn at_once(name: fn(usize) -> String) -> Operation {
-    let mut probe = probe();
+    let mut solo = solo();
     let packets: Vec<Vec<u8>> = (0..NAMES).map(|number| case(&name(number)).edns).collect();
-    Box::new(move |index| assert!(probe.turn(black_box(&packets[index])).is_some(), "no target is needed"))
+    Box::new(move |index| assert!(solo.turn(black_box(&packets[index])).is_some(), "no target is needed"))
 }
 
 fn scan_and_pack() -> Operation {

@@ -16,7 +16,7 @@ use crate::wire::query::{Folded, Judged, judge};
 use crate::wire::reply::{Reply, scan};
 
 /// What answers one client from a snapshot and what its cache was given.
-pub struct Probe {
+pub struct Solo {
     counts: WorkerCounts,
     snapshot: Snapshot,
     client: Client,
@@ -25,12 +25,12 @@ pub struct Probe {
     out: Box<[u8; DATAGRAM]>,
 }
 
-impl Probe {
+impl Solo {
     /// What the server that `path` describes would answer from; or the files' faults.
-    pub fn read(path: &Path) -> Result<Probe, Vec<Diagnostic>> {
+    pub fn read(path: &Path) -> Result<Solo, Vec<Diagnostic>> {
         let Built { snapshot, diagnostics } = Snapshot::build(path, None, &Arc::default());
         let snapshot = snapshot.ok_or(diagnostics)?;
-        Ok(Probe {
+        Ok(Solo {
             counts: WorkerCounts::new(0),
             now: snapshot.cache.now(),
             snapshot,

@@ -141,16 +141,10 @@ impl Snapshot {
 
     /// The same configuration, with the addresses that its targets' names have now. Rules keep their tags, so what is
     /// cached stays.
-    pub fn with_new_addresses(&self) -> Snapshot {
+    pub fn with_new_addresses(&self, now: Instant) -> Snapshot {
         let zones = self.zones.clone();
-        let new = Snapshot::assemble(
-            self.config.clone(),
-            zones,
-            Some(self),
-            &self.registry,
-            &self.names,
-            Instant::now(),
-        );
+        let new =
+            Snapshot::assemble(self.config.clone(), zones, Some(self), &self.registry, &self.names, now);
         Snapshot { loaded_at: self.loaded_at, ..new }
     }
 

@@ -11,10 +11,10 @@ use crate::wire::rdata::{Field, class, field_len, layout, rtype};
 use super::Zone;
 use super::master::types;
 use super::report::{Place, Report};
-use super::store::{APEX, Draft, Row, Store, flag, same_set};
+use super::store::{APEX, Draft, MAX_SETS, Row, RrSet, Store, flag, same_set};
 
 /// An RRSIG or NSEC may stand beside a CNAME (RFC 4035 section 2.5), and so may KEY (RFC 2181 section 10.1).
-const BESIDE_CNAME: [u16; 3] = [rtype::RRSIG, rtype::NSEC, 25];
+pub const BESIDE_CNAME: [u16; 3] = [rtype::RRSIG, rtype::NSEC, 25];
 const FIRST: Place = Place { file: 0, at: 0 };
 
 /// The zone, if neither reading nor these checks found an error.
@@ -35,6 +35,12 @@ pub fn build(name: &Name, mut draft: Draft, report: &mut Report) -> Option<Zone>
 
 fn zone(name: &Name, draft: Draft) -> Zone {
     let store = Store::new(draft);
+    let digest = digest(name, &store);
+    with_store(name, store, digest)
+}
+
+/// A zone of a store whose content is sound.
+pub fn with_store(name: &Name, store: Store, digest: u64) -> Zone {
     let soa = *store.set(APEX, rtype::SOA).expect("a zone without SOA has an error");
     let (serial, minimum) = {
         let rdata = store.rdata(&soa).next().expect("an RRset has at least one record");
@@ -43,20 +49,26 @@ fn zone(name: &Name, draft: Draft) -> Zone {
             |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
         (field(0), field(16))
     };
-    let digest = digest(name, &store);
     Zone { name: name.clone(), serial, negative_ttl: soa.ttl.min(minimum), digest, store }
 }
 
+/// A sum, so that a change of one RRset needs a look at that one only.
 fn digest(name: &Name, store: &Store) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    name.hash(&mut hasher);
+    let mut sum = FixedState::default().hash_one(name);
     for node in 0..store.names.len() {
-        store.names.name(node).hash(&mut hasher);
         for set in store.sets(node) {
-            (set.rtype, set.covered, set.ttl, set.count).hash(&mut hasher);
-            store.rdata(set).for_each(|rdata| rdata.hash(&mut hasher));
+            sum = sum.wrapping_add(set_digest(store, node, set));
         }
     }
+    sum
+}
+
+/// One RRset's part in a zone's digest.
+pub fn set_digest(store: &Store, node: u32, set: &RrSet) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    store.names.name(node).hash(&mut hasher);
+    (set.rtype, set.covered, set.ttl, set.count).hash(&mut hasher);
+    store.rdata(set).for_each(|rdata| rdata.hash(&mut hasher));
     hasher.finish()
 }
 
@@ -104,7 +116,7 @@ fn find_duplicates(draft: &Draft, set: &[Row], start: usize, extra: &mut Vec<usi
 }
 
 /// RDATA with its names in lower case: equal records are equal so.
-fn folded(rtype: u16, rdata: &[u8]) -> Vec<u8> {
+pub fn folded(rtype: u16, rdata: &[u8]) -> Vec<u8> {
     let mut folded = rdata.to_vec();
     let mut at = 0;
     for field in layout(rtype, class::IN) {
@@ -208,6 +220,11 @@ impl<'c> Checks<'c> {
         let draft = self.draft;
         for rows in draft.rows.chunk_by(|one, next| one.node == next.node) {
             let node = draft.names.node(rows[0].node);
+            if rows.len() > MAX_SETS && rows.chunk_by(same_set).count() > MAX_SETS {
+                let owner = Presentation(draft.names.name(rows[0].node));
+                let message = format_args!("{owner} has more than {MAX_SETS} RRsets");
+                self.report.error(rows[0].place(), "zone-too-large", message, "spread them over names");
+            }
             self.cname(rows);
             self.dname(rows, node.flags);
             if node.flags & flag::BELOW_DNAME != 0 && node.flags & flag::BELOW_CUT == 0 {

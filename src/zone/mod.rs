@@ -16,22 +16,31 @@
 //! | 4592 | wildcards | `answer` |
 //! | 6672 | DNAME | `answer`, `build` |
 //! | 9471 | glue that is needed or else TC | `answer` |
+//! | 1982, 1995 | order of serial numbers, what changed between two versions | `serial`, `change` |
 //!
-//! A loaded zone never changes: a reload makes another one.
+//! A zone never changes: a reload makes another one, and so does a change, from the old one and what is different.
 
 mod answer;
 mod build;
+mod change;
 mod master;
+mod record;
 mod report;
+mod serial;
 mod store;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::wire::name::Name;
 use crate::wire::write::Writer;
+
+pub use change::{Delta, History, Unfit};
+pub use record::{Record, Records, Walk};
+pub use serial::Serial;
 
 use report::Report;
 use store::{Draft, Store};

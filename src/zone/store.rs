@@ -21,6 +21,8 @@ pub mod flag {
     pub const WILDCARD_CHILD: u8 = 16;
     /// Some NS record of the zone names it: addresses here may be glue.
     pub const SERVER: u8 = 32;
+    /// Has NSEC3 and nothing else: it does not exist (RFC 5155 section 7.2.8).
+    pub const HASHED_OWNER: u8 = 64;
 }
 
 /// The apex is always the first node.

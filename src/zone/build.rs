@@ -10,6 +10,7 @@ use crate::wire::rdata::{Field, class, field_len, layout, rtype};
 
 use super::Zone;
 use super::master::types;
+use super::proof;
 use super::report::{Place, Report};
 use super::store::{APEX, Draft, MAX_SETS, Row, RrSet, Store, flag, same_set};
 
@@ -22,6 +23,7 @@ pub fn build(name: &Name, mut draft: Draft, report: &mut Report) -> Option<Zone>
     draft.sort();
     drop_duplicates(&mut draft, report);
     set_flags(&mut draft);
+    proof::hide_hashed_owners(&mut draft);
     let mut checks = Checks { name, draft: &draft, report };
     checks.apex();
     checks.nodes();
@@ -30,16 +32,23 @@ pub fn build(name: &Name, mut draft: Draft, report: &mut Report) -> Option<Zone>
         return None;
     }
     checks.targets();
-    Some(zone(name, draft))
+    let chain_from = checks.chain_from();
+    let (zone, fault) = zone(name, draft);
+    if let Some(fault) = fault {
+        report.warning(chain_from, "zone-denial", format_args!("{fault}"), fault.help());
+    }
+    Some(zone)
 }
 
-fn zone(name: &Name, draft: Draft) -> Zone {
+fn zone(name: &Name, draft: Draft) -> (Zone, Option<proof::Fault>) {
     let store = Store::new(draft);
     let digest = digest(name, &store);
-    with_store(name, store, digest)
+    let (denial, fault) = proof::load(&store);
+    let zone = Zone { denial: denial.map(Box::new), ..with_store(name, store, digest) };
+    (zone, fault)
 }
 
-/// A zone of a store whose content is sound.
+/// A zone of a store whose content is sound and has no chain of NSEC or NSEC3.
 pub fn with_store(name: &Name, store: Store, digest: u64) -> Zone {
     let soa = *store.set(APEX, rtype::SOA).expect("a zone without SOA has an error");
     let (serial, minimum) = {
@@ -49,7 +58,7 @@ pub fn with_store(name: &Name, store: Store, digest: u64) -> Zone {
             |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
         (field(0), field(16))
     };
-    Zone { name: name.clone(), serial, negative_ttl: soa.ttl.min(minimum), digest, store }
+    Zone { name: name.clone(), serial, negative_ttl: soa.ttl.min(minimum), digest, denial: None, store }
 }
 
 /// A sum, so that a change of one RRset needs a look at that one only.
@@ -206,6 +215,12 @@ impl<'c> Checks<'c> {
         }
     }
 
+    /// The record of the apex that says how the zone denies what is not there.
+    fn chain_from(&self) -> Place {
+        let first = [rtype::NSEC3PARAM, rtype::NSEC, rtype::DNSKEY].map(|rtype| self.first(APEX, rtype));
+        first.into_iter().flatten().next().map_or(FIRST, Row::place)
+    }
+
     fn has(&self, node: u32, rtype: u16) -> bool {
         self.first(node, rtype).is_some()
     }
@@ -227,7 +242,9 @@ impl<'c> Checks<'c> {
             }
             self.cname(rows);
             self.dname(rows, node.flags);
-            if node.flags & flag::BELOW_DNAME != 0 && node.flags & flag::BELOW_CUT == 0 {
+            if node.flags & flag::HASHED_OWNER != 0 {
+                // Below a DNAME at the apex as well: no question reaches these.
+            } else if node.flags & flag::BELOW_DNAME != 0 && node.flags & flag::BELOW_CUT == 0 {
                 self.below_dname(&rows[0]);
             } else if node.flags & flag::BELOW_CUT != 0 {
                 self.below_cut(rows, node.flags);

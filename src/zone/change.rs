@@ -11,6 +11,7 @@ use crate::wire::rdata::rtype;
 
 use super::build::{self, BESIDE_CNAME, folded, set_digest};
 use super::master::types;
+use super::proof;
 use super::record::{Record, Records};
 use super::report::{Place, Report};
 use super::serial::Serial;
@@ -37,7 +38,10 @@ impl Delta {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unfit {
     /// The change is for another version.
-    OtherSerial { at: Serial, from: Serial },
+    OtherSerial {
+        at: Serial,
+        from: Serial,
+    },
     OutOfZone(Name),
     /// It takes away what is not there.
     NotThere(Name, u16),
@@ -51,7 +55,9 @@ pub enum Unfit {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unfit::OtherSerial { at, from } => write!(f, "a change from serial {from}, and the zone is at {at}"),
+            Unfit::OtherSerial { at, from } => {
+                write!(f, "a change from serial {from}, and the zone is at {at}")
+            }
             Unfit::OutOfZone(name) => write!(f, "{name} is not within the zone"),
             Unfit::NotThere(name, rtype) => {
                 write!(f, "a record {name} {} goes that is not there", types::name(*rtype))
@@ -103,10 +109,15 @@ impl Zone {
         }
         check_apex(&store)?;
         check_below_dnames(&store, delta)?;
-        if store.is_wasteful() {
-            store = store.packed()?;
-        }
-        let zone = build::with_store(&self.name, store, digest);
+        let zone = match self.denial.is_some() || proof::is_announced(&store) {
+            // The chain of what is not there is looked at as a whole.
+            true => build::build(&self.name, store.draft()?, &mut Report::default())
+                .ok_or_else(|| Unfit::Broken("its content is not that of a zone".to_owned()))?,
+            false => {
+                let store = if store.is_wasteful() { store.packed()? } else { store };
+                build::with_store(&self.name, store, digest)
+            }
+        };
         if Serial(zone.serial) != delta.to {
             return Err(Unfit::Broken(format!("the SOA says {} where {} was told", zone.serial, delta.to)));
         }
@@ -284,7 +295,9 @@ fn check_node(owner: &[u8], apex: &[u8], sets: &[NextSet<'_>]) -> Result<(), Unf
     let broken = |why: String| Err(Unfit::Broken(why));
     if has(rtype::CNAME) {
         let other = sets.iter().map(|set| set.key().0);
-        if let Some(other) = other.into_iter().find(|other| *other != rtype::CNAME && !BESIDE_CNAME.contains(other)) {
+        if let Some(other) =
+            other.into_iter().find(|other| *other != rtype::CNAME && !BESIDE_CNAME.contains(other))
+        {
             return broken(format!("{shown} has a CNAME record and other data ({})", types::name(other)));
         }
         if count(rtype::CNAME) > 1 {
@@ -323,7 +336,9 @@ fn check_below_dnames(store: &Store, delta: &Delta) -> Result<(), Unfit> {
         let hidden = node.flags & flag::BELOW_DNAME != 0 && node.flags & flag::BELOW_CUT == 0;
         if hidden || (record.rtype == rtype::DNAME && node.has_children()) {
             let owner = Presentation(record.owner);
-            return Err(Unfit::Broken(format!("{owner} lies below a DNAME record, or has names below its own")));
+            return Err(Unfit::Broken(format!(
+                "{owner} lies below a DNAME record, or has names below its own"
+            )));
         }
     }
     Ok(())

@@ -21,6 +21,8 @@ pub mod flag {
     pub const WILDCARD_CHILD: u8 = 16;
     /// Some NS record of the zone names it: addresses here may be glue.
     pub const SERVER: u8 = 32;
+    /// Has NSEC3 and nothing else: it does not exist (RFC 5155 section 7.2.8).
+    pub const HASHED_OWNER: u8 = 64;
 }
 
 /// The apex is always the first node.
@@ -253,7 +255,8 @@ pub struct Store {
 impl Store {
     /// Takes the rows of a sorted draft, already free of faults and duplicates.
     pub fn new(draft: Draft) -> Store {
-        let mut store = Store { names: Names::default(), sets: Vec::new(), data: Vec::new(), records: 0, waste: 0 };
+        let mut store =
+            Store { names: Names::default(), sets: Vec::new(), data: Vec::new(), records: 0, waste: 0 };
         store.data.reserve_exact(draft.data.len() + 2 * draft.rows.len());
         let mut ends = vec![0u32; draft.names.nodes.len()];
         for set in draft.rows.chunk_by(same_set) {
@@ -426,7 +429,9 @@ impl Store {
         for set in sets {
             let set = match set {
                 NextSet::Kept(set) => *set,
-                NextSet::New { rtype, covered, ttl, rdata } => self.push_new(*rtype, *covered, *ttl, rdata)?,
+                NextSet::New { rtype, covered, ttl, rdata } => {
+                    self.push_new(*rtype, *covered, *ttl, rdata)?
+                }
             };
             self.sets.push(set);
         }
@@ -495,6 +500,15 @@ impl Store {
 
     /// The same content, packed as a loaded zone is.
     pub fn packed(&self) -> Result<Store, TooLarge> {
+        let mut draft = self.draft()?;
+        draft.sort();
+        let mut store = Store::new(draft);
+        store.mark_hidden();
+        Ok(store)
+    }
+
+    /// The same content, to be built anew.
+    pub fn draft(&self) -> Result<Draft, TooLarge> {
         let mut draft = Draft::new(self.names.name(APEX));
         for node in 0..self.names.len() {
             for set in self.sets(node) {
@@ -504,10 +518,7 @@ impl Store {
                 }
             }
         }
-        draft.sort();
-        let mut store = Store::new(draft);
-        store.mark_hidden();
-        Ok(store)
+        Ok(draft)
     }
 }
 

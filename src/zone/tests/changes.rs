@@ -42,8 +42,9 @@ fn records(zone: &Zone) -> Records {
     all
 }
 
+/// Of a zone that is not signed.
 fn clone(zone: &Zone) -> Zone {
-    Zone { name: zone.name.clone(), store: zone.store.clone(), ..*zone }
+    Zone { name: zone.name.clone(), store: zone.store.clone(), denial: None, ..*zone }
 }
 
 fn of(owner: &str, rtype: u16, rdata: &[u8]) -> Records {
@@ -90,7 +91,7 @@ proptest! {
                 prop_assert_eq!(reply.message.answers.len(), expected.len());
                 prop_assert_eq!(reply.outcome, ask(&wanted, qname, qtype).outcome);
             }
-            let packed = Zone { store: at.store.packed().unwrap(), name: at.name.clone(), ..at };
+            let packed = Zone { store: at.store.packed().unwrap(), ..clone(&at) };
             for (qname, _) in &asked {
                 prop_assert_eq!(ask(&packed, qname, 1).outcome, ask(&at, qname, 1).outcome);
             }
@@ -110,7 +111,10 @@ fn what_would_be_no_zone_is_refused() {
         says(none(), of("www.example", 1, &[192, 0, 2, 1])).unwrap(),
         "www.example has a CNAME record and other data (A)"
     );
-    assert_eq!(says(none(), of("www.example", 5, &ns)).unwrap(), "a record www.example CNAME comes that is there already");
+    assert_eq!(
+        says(none(), of("www.example", 5, &ns)).unwrap(),
+        "a record www.example CNAME comes that is there already"
+    );
     assert_eq!(
         says(none(), of("www.example", 5, &parse_wire(b"x.example").unwrap())).unwrap(),
         "www.example has more than one CNAME record"
@@ -119,7 +123,10 @@ fn what_would_be_no_zone_is_refused() {
         says(of("gone.example", 1, &[192, 0, 2, 1]), none()).unwrap(),
         "a record gone.example A goes that is not there"
     );
-    assert_eq!(says(none(), of("other.test", 1, &[192, 0, 2, 1])).unwrap(), "other.test is not within the zone");
+    assert_eq!(
+        says(none(), of("other.test", 1, &[192, 0, 2, 1])).unwrap(),
+        "other.test is not within the zone"
+    );
     let soa = zone.soa().rdata.to_vec();
     assert_eq!(says(none(), of("a.example", 6, &soa)).unwrap(), "an SOA at a.example, below the zone's apex");
     let late = Delta { from: Serial(6), to: Serial(8), deleted: none(), added: none() };
@@ -127,6 +134,24 @@ fn what_would_be_no_zone_is_refused() {
 }
 
 /// Names come to be and go, with the empty names above them.
+/// The chain of NSEC goes with the names.
+#[test]
+fn a_change_of_a_signed_zone_changes_its_proofs() {
+    let old = with_head("@ NSEC ns1 NS SOA NSEC\nns1 NSEC www A NSEC\nwww A 192.0.2.1\nwww NSEC @ A NSEC\n");
+    let text = HEAD.replace(" 7 ", " 8 ");
+    let more = "@ NSEC ns1 NS SOA NSEC\nns1 NSEC p A NSEC\np A 192.0.2.2\np NSEC @ A NSEC\n";
+    let new = zone(&format!("{text}{more}"));
+    let changed = old.changed(&old.difference(&new)).unwrap();
+    let says = |zone: &Zone, qname: &str| {
+        let reply = Ask { zone, dnssec_ok: true, limit: 4096 }.query(qname, rtype::A);
+        (texts(&reply.message.answers), texts(&reply.message.authorities))
+    };
+    for qname in ["o.example", "p.example", "q.example", "www.example", "a.p.example"] {
+        assert_eq!(says(&changed, qname), says(&new, qname), "{qname}");
+    }
+    assert_ne!(says(&changed, "q.example"), says(&old, "q.example"));
+}
+
 #[test]
 fn a_name_without_records_is_gone() {
     let zone = with_head("");
@@ -193,14 +218,19 @@ fn how_long_a_change_takes() {
         let mut zone = super::zone(&text);
         let mut added = 0u32;
         for size in [1, 100, 10_000] {
-            let names = (0..size).map(|name| parse_wire(format!("n{}.example", added + name).as_bytes()).unwrap());
+            let names =
+                (0..size).map(|name| parse_wire(format!("n{}.example", added + name).as_bytes()).unwrap());
             let names: Vec<Vec<u8>> = names.collect();
             added += size;
             let more = |name| Record { owner: name, rtype: 1, ttl: 60, rdata: &[10, 0, 0, 1] };
             let started = Instant::now();
-            zone = change(&Zone { serial: 7, ..zone }, Records::default(), names.iter().map(|name| more(name)).collect())
-                .map(|zone| Zone { serial: 7, ..zone })
-                .unwrap_or_else(|unfit| panic!("{unfit}"));
+            zone = change(
+                &Zone { serial: 7, ..zone },
+                Records::default(),
+                names.iter().map(|name| more(name)).collect(),
+            )
+            .map(|zone| Zone { serial: 7, ..zone })
+            .unwrap_or_else(|unfit| panic!("{unfit}"));
             println!("{count} records, {size} added in {:?}", started.elapsed());
         }
         let started = Instant::now();

@@ -1,6 +1,7 @@
 //! Every table and key there is, each once, with its bounds. Reads what is written over the defaults; what
 //! needs more than one value to judge is left to `check`.
 
+mod access;
 mod cache;
 mod control;
 mod endpoint;
@@ -15,6 +16,10 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub(super) use self::access::{
+    LOCALHOST, LOCALNETS, WrittenAccess, WrittenAcl, WrittenClients, WrittenKey, WrittenSecret,
+};
+use self::access::{acl, key};
 use self::cache::cache;
 use self::control::{control, log, metrics};
 use self::endpoint::endpoint;
@@ -41,6 +46,9 @@ pub(super) struct Written {
     pub listen: Vec<At<SocketAddr>>,
     pub system: Option<At<String>>,
     pub bootstrap: Vec<At<SocketAddr>>,
+    pub allow: Option<WrittenAccess>,
+    pub acls: Vec<WrittenAcl>,
+    pub keys: Vec<WrittenKey>,
     pub zones: Vec<WrittenZone>,
     pub endpoints: Vec<WrittenEndpoint>,
     pub rules: WrittenRules,
@@ -126,6 +134,9 @@ impl Written {
             listen: Vec::new(),
             system: None,
             bootstrap: Vec::new(),
+            allow: None,
+            acls: Vec::new(),
+            keys: Vec::new(),
             zones: Vec::new(),
             endpoints: Vec::new(),
             rules: WrittenRules::default(),
@@ -149,14 +160,19 @@ fn document<'a>(
     let mut top = top(text, tree);
     version(&mut top, is_main, faults);
 
-    let Written { config, set, listen, system, bootstrap, zones, endpoints, rules } = written;
+    let Written { config, set, listen, system, bootstrap, allow, acls, keys, zones, endpoints, rules } =
+        written;
     once(&mut top, "server", "[server]", set, faults, |t| {
-        server(t, &mut config.server, listen, system, bootstrap)
+        server(t, &mut config.server, listen, system, bootstrap, allow)
     });
     once(&mut top, "cache", "[cache]", set, faults, |t| cache(t, &mut config.cache));
     once(&mut top, "control", "[control]", set, faults, |t| control(t, &mut config.control, source));
     once(&mut top, "metrics", "[metrics]", set, faults, |t| metrics(t, &mut config.metrics));
     once(&mut top, "log", "[log]", set, faults, |t| log(t, &mut config.log));
+    let mut push = |table: &mut Table<'_>, faults: &mut Faults| acls.push(acl(table, faults));
+    many(&mut top, "acl", "[[acl]]", &mut push, faults);
+    let mut push = |table: &mut Table<'_>, faults: &mut Faults| keys.push(key(table, source, faults));
+    many(&mut top, "key", "[[key]]", &mut push, faults);
     let mut push = |table: &mut Table<'_>, faults: &mut Faults| zones.push(zone(table, source, faults));
     many(&mut top, "zone", "[[zone]]", &mut push, faults);
     let mut push = |table: &mut Table<'_>, faults: &mut Faults| endpoints.push(endpoint(table, faults));

@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Section;
+use super::access::{WrittenAccess, clients};
 use crate::config::Server;
 use crate::config::reader::{At, at, list, some, string, whole};
-use crate::config::value::{duration, label, listen_address, network, server_address};
+use crate::config::value::{duration, label, listen_address, server_address};
 
 /// More threads than the cores of any machine that serves DNS alone.
 pub(in crate::config) const MAX_WORKERS: usize = 64;
@@ -26,6 +27,7 @@ pub(super) fn server(
     listen: &mut Vec<At<SocketAddr>>,
     system: &mut Option<At<String>>,
     bootstrap: &mut Vec<At<SocketAddr>>,
+    allow: &mut Option<WrittenAccess>,
 ) {
     let addresses = list(at(string("\"127.0.0.1:5353\"", listen_address)));
     let addresses =
@@ -42,8 +44,7 @@ pub(super) fn server(
         server.bootstrap = addresses.iter().map(|address| address.value).collect();
         *bootstrap = addresses;
     }
-    let networks = some(list(string("\"10.0.0.0/8\"", network)), "name the networks that may ask");
-    table.set("allow", networks, &mut server.allow);
+    *allow = table.get("allow", clients).or(allow.take());
     table.set("max_udp_size", whole(UDP_SIZES), &mut server.max_udp_size);
     table.set("tcp_connections", whole(TCP_CONNECTIONS), &mut server.tcp_connections);
     table.set("tcp_connections_per_client", whole(TCP_CONNECTIONS), &mut server.tcp_connections_per_client);

@@ -88,6 +88,9 @@ pub const OUTSTANDING_PER_PORT: usize = 32_768;
 /// Clients whose rates are remembered at once, about 64 octets each.
 pub const RATED_CLIENTS: usize = 65_536;
 
+/// Access lists within access lists: people name teams within sites within companies.
+pub const ACL_DEPTH: usize = 16;
+
 /// Datagrams per system call. 32 is where the cost per packet stops falling on the machines measured.
 pub const BATCH: usize = 32;
 /// Batches that a listener takes before misses and targets get their turn.

@@ -30,7 +30,7 @@ use crate::zone::Zone;
 pub struct Snapshot {
     pub config: Config,
     pub policy: Policy,
-    pub access: AccessList,
+    pub access: Arc<AccessList>,
     pub zones: Vec<Arc<Zone>>,
     pub endpoints: Vec<Arc<Endpoint>>,
     pub rules: Vec<Rule>,
@@ -118,7 +118,7 @@ impl Snapshot {
         );
         let kept = before.filter(|before| before.config.cache.size_bytes == config.cache.size_bytes);
         Snapshot {
-            access: AccessList::new(&config.server.allow),
+            access: Arc::clone(&config.server.allow),
             cache: kept.map_or_else(
                 || Arc::new(Cache::new(config.cache.size_bytes).began_at(now)),
                 |kept| Arc::clone(&kept.cache),

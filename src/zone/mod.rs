@@ -39,7 +39,7 @@ use crate::wire::name::Name;
 use crate::wire::write::Writer;
 
 pub use change::{Delta, History, Unfit};
-pub use record::{Record, Records, Walk};
+pub use record::{Record, Records, Walk, equal_data};
 pub use serial::Serial;
 
 use report::Report;

@@ -146,3 +146,54 @@ pub const SCENARIO_QUESTIONS: u64 = 1_000_000;
 pub const SCENARIO_TIME: Duration = Duration::from_secs(86_400);
 /// Turns of a scenario at one and the same time: beyond it the core does not come to rest.
 pub const SCENARIO_TURNS_AT_ONCE: usize = 100_000;
+
+/// Octets of one message of a transfer that we send: names are compressed within the first 16 KiB, and fewer, larger
+/// messages gain nothing. A record that is larger gets a message as large as there are.
+pub const TRANSFER_MESSAGE: usize = 32 * 1024;
+/// Messages of a transfer that wait for a client that reads slowly.
+pub const TRANSFER_AHEAD: usize = 4;
+/// Transfers to others at once; what comes beyond is refused and comes again.
+pub const TRANSFERS_OUT: usize = 32;
+/// Transfers from primaries at once.
+pub const TRANSFERS_IN: usize = 8;
+/// Octets of a zone that a primary sends, uncompressed: what 32-bit offsets reach, less room for changes.
+pub const TRANSFER_OCTETS: usize = 2 << 30;
+/// A primary is given so long for a connection, and for each message.
+pub const TRANSFER_CONNECT: Duration = Duration::from_secs(5);
+pub const TRANSFER_PATIENCE: Duration = Duration::from_secs(30);
+/// A whole transfer: a million records at 10 Mbit/s take a minute.
+pub const TRANSFER_WITHIN: Duration = Duration::from_secs(3600);
+/// For one SOA question to a primary over UDP, asked twice, and then over TCP.
+pub const SOA_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Octets of latest changes that a zone remembers, for secondaries that are a little behind: a day of an update a
+/// second, 60 octets each way.
+pub const HISTORY_OCTETS: usize = 16 << 20;
+/// A journal is folded into its zone's copy when it is larger than that, but not below this.
+pub const JOURNAL_MIN: u64 = 1 << 20;
+/// Octets of one entry of a journal or copy: a whole message's records, uncompressed, many of them in one change.
+pub const JOURNAL_ENTRY: usize = 512 << 20;
+
+/// Transfers, notices and updates that wait for the zone desk; beyond it they are refused.
+pub const DESK_WAITING: usize = 1024;
+/// Updates of one zone that are made together: one new zone and one write to disk for all.
+pub const UPDATES_TOGETHER: usize = 1000;
+
+/// A secondary asks its primaries no more often than this, whatever the SOA says, and at least once a day.
+pub const REFRESH_MIN: Duration = Duration::from_secs(5);
+pub const REFRESH_MAX: Duration = Duration::from_secs(86_400);
+/// The same after a failure.
+pub const RETRY_MIN: Duration = Duration::from_secs(2);
+pub const RETRY_MAX: Duration = Duration::from_secs(3600);
+/// A zone that no primary vouches for is served at least so long and at most half a year.
+pub const EXPIRE_MIN: Duration = Duration::from_secs(60);
+pub const EXPIRE_MAX: Duration = Duration::from_secs(15_768_000);
+
+/// From a change to the word of it: changes that follow at once are told once.
+pub const NOTIFY_AFTER: Duration = Duration::from_millis(200);
+/// The first wait for an answer to a NOTIFY, each next one twice as long, and how often it is said.
+pub const NOTIFY_WAIT: Duration = Duration::from_secs(1);
+pub const NOTIFY_TRIES: u32 = 6;
+
+/// Between two looks at the zone files.
+pub const WATCH_EVERY: Duration = Duration::from_secs(1);

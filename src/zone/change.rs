@@ -34,6 +34,36 @@ impl Delta {
     }
 }
 
+impl Delta {
+    /// Several changes that follow one another, as one: what comes and goes again between them is left
+    /// out. None if a record comes or goes twice.
+    pub fn joined(deltas: &[Delta]) -> Option<Delta> {
+        let (from, to) = (deltas.first()?.from, deltas.last()?.to);
+        let mut net: HashMap<Key<'_>, i8> = HashMap::new();
+        for delta in deltas {
+            delta.deleted.iter().for_each(|record| *net.entry(key(record)).or_default() -= 1);
+            delta.added.iter().for_each(|record| *net.entry(key(record)).or_default() += 1);
+        }
+        // Twice gone or twice come: these changes don't follow one another.
+        if net.values().any(|count| count.abs() > 1) {
+            return None;
+        }
+        let left = |sign: i8| {
+            let of_sign = net.iter().filter(|(_, count)| **count == sign);
+            of_sign
+                .map(|((owner, rtype, ttl, rdata), _)| Record { owner, rtype: *rtype, ttl: *ttl, rdata })
+                .collect::<Records>()
+        };
+        Some(Delta { from, to, deleted: left(-1), added: left(1) })
+    }
+}
+
+type Key<'d> = (&'d [u8], u16, u32, &'d [u8]);
+
+fn key(record: Record<'_>) -> Key<'_> {
+    (record.owner, record.rtype, record.ttl, record.rdata)
+}
+
 /// Why there is no such zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unfit {

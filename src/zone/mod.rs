@@ -41,7 +41,7 @@ use crate::wire::name::Name;
 use crate::wire::write::Writer;
 
 pub use change::{Delta, History, Unfit};
-pub use record::{Record, Records, Walk};
+pub use record::{Record, Records, Walk, equal_data};
 pub use serial::Serial;
 
 pub use answer::Part;

@@ -4,6 +4,7 @@
 use crate::wire::name;
 use crate::wire::rdata::{class, is_sound, rtype};
 
+use super::build::folded;
 use super::store::APEX;
 use super::{Arc, Zone};
 
@@ -58,6 +59,12 @@ impl Records {
         })
     }
 
+    /// The record so many octets into the list, and where the next one begins.
+    pub fn at(&self, octets: usize) -> Option<(Record<'_>, usize)> {
+        let (record, rest) = split(self.bytes.get(octets..)?)?;
+        Some((record, self.bytes.len() - rest.len()))
+    }
+
     pub fn len(&self) -> usize {
         self.count
     }
@@ -104,6 +111,11 @@ impl<'a> FromIterator<Record<'a>> for Records {
     }
 }
 
+/// Whether two records of a type are equal: names in them without regard to case.
+pub fn equal_data(rtype: u16, one: &[u8], other: &[u8]) -> bool {
+    one == other || one.eq_ignore_ascii_case(other) && folded(rtype, one) == folded(rtype, other)
+}
+
 fn split(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
     let owner_len = name::wire_len(bytes)?;
     let (owner, rest) = bytes.split_at(owner_len);
@@ -117,8 +129,8 @@ fn split(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
 
 /// A zone's records one by one, without its SOA, which transfers have at their ends. It can stop anywhere and go on
 /// later: it holds the zone and a place in it.
-pub struct Walk {
-    zone: Arc<Zone>,
+pub struct Walk<Z = Arc<Zone>> {
+    zone: Z,
     node: u32,
     set: usize,
     /// Records of the set that are past, and the octets that they take.
@@ -127,6 +139,19 @@ pub struct Walk {
 
 impl Walk {
     pub fn new(zone: Arc<Zone>) -> Walk {
+        Walk::from(zone)
+    }
+}
+
+impl<'z> Walk<&'z Zone> {
+    /// A walk that is over before the zone's loan is.
+    pub fn of(zone: &'z Zone) -> Walk<&'z Zone> {
+        Walk::from(zone)
+    }
+}
+
+impl<Z: std::ops::Deref<Target = Zone>> Walk<Z> {
+    fn from(zone: Z) -> Walk<Z> {
         let mut walk = Walk { zone, node: APEX, set: 0, past: (0, 0) };
         walk.settle();
         walk

@@ -13,7 +13,7 @@ use crate::zone::store::{APEX, Draft, Store, flag};
 /// Why a zone gives no proofs, or not those that it could.
 #[derive(Debug)]
 pub enum Fault {
-    /// Keys and signatures, but neither NSEC nor NSEC3.
+    /// Keys and signatures, but nothing that begins a chain.
     NoChain,
     /// NSEC3PARAM asks for what RFC 5155 does not define.
     Parameters,
@@ -37,7 +37,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = |rtype| if rtype == rtype::NSEC { "NSEC" } else { "NSEC3" };
         match self {
-            Fault::NoChain => f.write_str("the zone is signed, but has neither NSEC nor NSEC3 records")?,
+            Fault::NoChain => {
+                f.write_str("the zone is signed, but its apex has neither NSEC nor NSEC3PARAM")?
+            }
             Fault::Parameters => {
                 f.write_str("no NSEC3PARAM has SHA-1 and no flags, and there is no NSEC either")?
             }

@@ -78,8 +78,8 @@ pub fn load(store: &Store) -> (Option<Denial>, Option<Fault>) {
             Err(fault) => faults.push(fault),
         }
     }
-    let costly = announcement.into_iter().flat_map(|set| store.rdata(set)).filter_map(announced);
-    if let Some((denial, fault)) = costly.filter_map(|parameters| costly_chain(store, &parameters)).next() {
+    let mut chains = announcement.into_iter().flat_map(|set| store.rdata(set)).filter_map(announced);
+    if let Some((denial, fault)) = chains.find_map(|parameters| costly_chain(store, &parameters)) {
         return (Some(denial), Some(fault));
     }
     let none = is_signed(store).then_some(Fault::NoChain);
@@ -148,7 +148,11 @@ fn record(store: &Store, node: u32, parameters: &Parameters) -> Option<super::ha
     of_chain(store.rdata(set), parameters)
 }
 
+/// The apex's own record of a chain that `hashed` refuses for its iterations.
 fn costly_chain(store: &Store, parameters: &Parameters) -> Option<(Denial, Fault)> {
+    if parameters.iterations <= NSEC3_ITERATIONS {
+        return None;
+    }
     let apex = store.names.name(APEX);
     let label = parameters.label(apex);
     let owner = [&[label.len() as u8], &label[..], apex].concat();

@@ -168,6 +168,51 @@ fn each_fault_has_its_words() {
     assert!(told(&late).contains("example has no NSEC3 record"));
 }
 
+/// Run by hand for the figures: `cargo test --release --lib zone::tests::signed::a_million -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn a_million_signed_records() {
+    use std::time::Instant;
+    const SIGNATURE: &str = "8 2 300 20300101000000 20200101000000 1 example. ";
+    let key = "A".repeat(88);
+    let facts: Vec<Fact> =
+        (0..250_000).map(|host| (format!("host-{host:07}.{APEX}"), "A 10.0.0.1")).collect();
+    for chain in [Chain::Nsec, PLAIN, Chain::Nsec3 { iterations: 10, opt_out: false }] {
+        let mut text = String::new();
+        for line in chained(&facts, chain).lines() {
+            text += &format!("{line}\n");
+            let words: Vec<&str> = line.split(' ').collect();
+            if let Some(rtype) = ["A", "NSEC", "NSEC3"]
+                .iter()
+                .find(|rtype| words[1..].iter().take(2).any(|word| word == *rtype))
+            {
+                text += &format!("{} 300 RRSIG {rtype} {SIGNATURE}{key}\n", words[0]);
+            }
+        }
+        let started = Instant::now();
+        let zone = zone(&text);
+        let (loaded, records) = (started.elapsed(), zone.records());
+        println!(
+            "{chain:?}: {records} records read in {loaded:?}, {} octets each",
+            zone.memory_bytes() / records
+        );
+        for (qname, qtype) in
+            [("host-0000003.example.", 1), ("host-0000003.example.", 16), ("host-x.example.", 1)]
+        {
+            let qname = wire(qname);
+            let mut buf = [0; 1232];
+            let started = Instant::now();
+            for _ in 0..100_000 {
+                let mut writer = Writer::new(&mut buf, 1232);
+                writer.question(qname.as_wire(), qtype, class::IN).unwrap();
+                zone.answer(qname.as_wire(), qtype, true, &mut writer);
+                writer.finish();
+            }
+            println!("  {qname:?} {qtype}: {} ns", started.elapsed().as_nanos() / 100_000);
+        }
+    }
+}
+
 /// RFC 9276 section 3.2: a resolver that sees one record with too many iterations asks for no more.
 #[test]
 fn too_many_iterations_cost_nothing_at_a_query() {

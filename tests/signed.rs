@@ -9,10 +9,13 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 
-use common::message::{A, AA, CNAME, DO, MX, Message, NS, RD, RRSIG, Record, SOA, TC, TXT, name, read_name};
+use common::message::{
+    A, AA, CNAME, DO, MX, Message, NS, NXDOMAIN, RD, RRSIG, Record, SOA, TC, TXT, name, read_name,
+};
 use common::servers::{bind, nsd};
-use common::{Dnsfwd, Net, Process, Setup, Tcp, parse, run};
+use common::{Dnsfwd, Net, Process, Setup, Tcp, ask_raw, parse, run};
 
+const ANY: u16 = 255;
 const DNAME: u16 = 39;
 const DS: u16 = 43;
 const NSEC: u16 = 47;
@@ -209,6 +212,7 @@ struct Zone {
     name: &'static str,
     text: String,
     anchor: PathBuf,
+    opts_out: bool,
     /// The hashes of its NSEC3 records' owners.
     hashes: Vec<String>,
 }
@@ -237,7 +241,8 @@ fn sign(net: &Net, name: &'static str, content: &str, options: &[&str]) -> Zone 
     let hashed =
         text.lines().filter(|line| line.contains("IN NSEC3 ")).filter_map(|line| line.split('.').next());
     let hashes = hashed.map(str::to_owned).collect();
-    Zone { name, text, anchor: net.write(&format!("{name}.anchor"), &anchor), hashes }
+    let opts_out = options.contains(&"-A");
+    Zone { name, text, opts_out, anchor: net.write(&format!("{name}.anchor"), &anchor), hashes }
 }
 
 struct Scene {
@@ -286,19 +291,24 @@ struct Said {
 fn said(tcp: &mut Tcp, query: &Message, zone: &str) -> Said {
     tcp.send(&query.bytes());
     let reply = tcp.receive().expect("an answer over TCP");
-    let parsed = parse(&reply);
-    assert!(!parsed.has(TC) && parsed.edns_flags() == Some(DO), "{parsed:?}");
+    assert_eq!(parse(&reply).edns_flags(), Some(DO));
+    told(&reply, zone)
+}
+
+fn told(reply: &[u8], zone: &str) -> Said {
+    let parsed = parse(reply);
+    assert!(!parsed.has(TC), "{parsed:?}");
     let apex = name(zone);
     let own_servers = |record: &Record| {
         let covers_ns = record.rtype == RRSIG && record.rdata.starts_with(&NS.to_be_bytes());
         [&apex[..], &[0]].contains(&&record.owner[..]) && (record.rtype == NS || covers_ns)
     };
-    let lines = |records: &[Record]| records.iter().map(|record| line(&reply, record)).collect();
+    let lines = |records: &[Record]| records.iter().map(|record| line(reply, record)).collect();
     let authority = parsed
         .authority
         .iter()
         .filter(|record| !own_servers(record))
-        .map(|record| line(&reply, record))
+        .map(|record| line(reply, record))
         .collect();
     Said {
         rcode: parsed.rcode(),
@@ -394,11 +404,12 @@ enum Verdict {
     Answer,
     NoData,
     NxDomain,
-    /// The answer, as one that need not be signed.
-    Unsigned,
+    /// Signed; but where the zone opts out, a signed delegation without a record of its own may lie between the name
+    /// and the wildcard, so that it is no more than unsigned (RFC 5155 section 9.2).
+    Expanded,
 }
 
-use Verdict::{Answer, NoData, NxDomain, Unsigned};
+use Verdict::{Answer, Expanded, NoData, NxDomain};
 
 const VALIDATED: &[(&str, &str, Verdict)] = &[
     ("", "SOA", Answer),
@@ -411,8 +422,8 @@ const VALIDATED: &[(&str, &str, Verdict)] = &[
     ("x.y.absent", "TXT", NxDomain),
     ("below.www", "A", NxDomain),
     ("x.f.g.h.i.j.k", "A", NxDomain),
-    ("q.wild", "A", Answer),
-    ("q.r.wild", "TXT", Answer),
+    ("q.wild", "A", Expanded),
+    ("q.r.wild", "TXT", Expanded),
     ("q.wild", "MX", NoData),
     ("*.wild", "A", Answer),
     ("*.wild", "MX", NoData),
@@ -421,7 +432,7 @@ const VALIDATED: &[(&str, &str, Verdict)] = &[
     ("sub.q.odd", "TXT", NoData),
     ("alias2", "A", Answer),
     ("q.cwild", "A", Answer),
-    ("p.q.wwild", "A", Answer),
+    ("p.q.wwild", "A", Expanded),
     ("nodata", "MX", NoData),
     ("broken", "A", NxDomain),
     ("q.wgone", "A", NxDomain),
@@ -433,6 +444,9 @@ const VALIDATED: &[(&str, &str, Verdict)] = &[
     ("child", "DS", NoData),
     ("secure", "DS", Answer),
     ("far.off.signed", "DS", Answer),
+    ("far.off.unsigned", "DS", NoData),
+    ("off.unsigned", "A", NoData),
+    ("x.unsigned", "A", NxDomain),
 ];
 
 /// A validator that knows nothing but the zone's key.
@@ -450,7 +464,8 @@ fn delv_validates_every_kind() {
                 Answer => ["; fully validated", ""],
                 NoData => ["fully validated", "ncache nxrrset"],
                 NxDomain => ["fully validated", "ncache nxdomain"],
-                Unsigned => ["; unsigned answer", ""],
+                Expanded if zone.opts_out => ["; unsigned answer", ""],
+                Expanded => ["; fully validated", ""],
             };
             if !expected.iter().all(|words| said.contains(words)) {
                 faults.push(format!("{qname} {rtype}: {said}"));
@@ -467,4 +482,104 @@ fn delv(scene: &Scene, zone: &Zone, qname: &str, rtype: &str) -> String {
     delv.args([qname, rtype]);
     let ran = run(&mut delv);
     ran.all()
+}
+
+/// RFC 4035 section 3.1.1: what does not fit with its signatures and proofs sets TC; additional records go first, and
+/// their loss sets none.
+#[test]
+fn what_does_not_fit_is_truncated() {
+    let scene = Scene::new();
+    let mut tcp = Tcp::to(scene.dns.address);
+    let (mut whole, mut cut) = (0, 0);
+    for zone in &scene.zones {
+        for (labels, rtype) in NAMES.iter().flat_map(|labels| [A, MX, DS].map(|rtype| (labels, rtype))) {
+            let qname =
+                if labels.is_empty() { zone.name.to_owned() } else { format!("{labels}.{}", zone.name) };
+            for size in [512, 700, 1232] {
+                let query = Message::query(&qname, rtype).clear(RD).edns_do(size);
+                let full = said(&mut tcp, &query, zone.name);
+                let reply = ask_raw(scene.dns.address, &query);
+                assert!(reply.len() <= usize::from(size), "{qname} {rtype}");
+                let parsed = parse(&reply);
+                if parsed.has(TC) {
+                    tcp.send(&query.bytes());
+                    assert!(
+                        tcp.receive().unwrap().len() > usize::from(size),
+                        "{qname} {rtype} would have fitted"
+                    );
+                    cut += 1;
+                } else {
+                    let udp = told(&reply, zone.name);
+                    assert_eq!(udp.sections[..2], full.sections[..2], "{qname} {rtype} {size}");
+                    assert!(udp.sections[2].is_subset(&full.sections[2]));
+                    whole += 1;
+                }
+            }
+        }
+    }
+    assert!(whole > 1000 && cut > 100, "{whole} whole, {cut} cut");
+}
+
+/// RFC 4035 section 3.1: who does not ask for it gets nothing of DNSSEC, but the same answer.
+#[test]
+fn without_do_nothing_is_proved() {
+    let scene = Scene::new();
+    let [mut ours, mut nsd] = [scene.dns.address, scene.nsd.0].map(Tcp::to);
+    for zone in &scene.zones {
+        let hashes = zone.hashes.iter().take(4).cloned();
+        for labels in NAMES.iter().map(|labels| (*labels).to_owned()).chain(hashes) {
+            let qname =
+                if labels.is_empty() { zone.name.to_owned() } else { format!("{labels}.{}", zone.name) };
+            let query = Message::query(&qname, A).clear(RD);
+            let [reply, theirs] = [&mut ours, &mut nsd].map(|tcp| {
+                tcp.send(&query.bytes());
+                tcp.receive().unwrap()
+            });
+            let signed =
+                parse(&reply).records().any(|record| [RRSIG, NSEC, NSEC3, DS].contains(&record.rtype));
+            assert!(!signed, "{qname}");
+            let (reply, theirs) = (told(&reply, zone.name), told(&theirs, zone.name));
+            assert_eq!((reply.rcode, reply.authoritative), (theirs.rcode, theirs.authoritative), "{qname}");
+            assert_eq!(reply.sections[..2], theirs.sections[..2], "{qname}");
+        }
+    }
+}
+
+/// RFC 5155 section 7.2.8: the owners of NSEC3 records do not exist, whatever type is asked.
+#[test]
+fn owners_of_nsec3_do_not_exist() {
+    let scene = Scene::new();
+    let mut tcp = Tcp::to(scene.dns.address);
+    let zone = &scene.zones[1];
+    assert!(zone.hashes.len() > 20);
+    for hash in &zone.hashes {
+        for rtype in [A, NSEC3, RRSIG, ANY] {
+            let got = said(&mut tcp, &question(&format!("{hash}.{}", zone.name), rtype), zone.name);
+            assert_eq!((got.rcode, got.sections[0].len()), (NXDOMAIN, 0), "{hash} {rtype}");
+            let proofs = got.sections[1].iter().filter(|line| line.contains(" 50 ")).count();
+            assert!((2..=3).contains(&proofs), "{got:?}");
+        }
+    }
+}
+
+/// A CNAME that a wildcard made leads into another zone of ours: the proofs of both parts stand in one answer.
+#[test]
+fn proofs_follow_into_another_zone() {
+    let net = Net::new();
+    let head = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 192.0.2.53\n";
+    let from = sign(&net, "from.example", &format!("{head}*.w CNAME q.r.to.example.\n"), &[]);
+    let to = sign(&net, "to.example", &format!("{head}*.r A 192.0.2.1\n"), &["-3", "-"]);
+    let setup = [&from, &to]
+        .into_iter()
+        .fold(Setup::new(&net), |setup, zone| setup.zone(&net, zone.name, &zone.text));
+    let dns = setup.start(&net);
+    let reply = ask_raw(dns.address, &Message::query("x.w.from.example", A).edns_do(1232));
+    let got = parse(&reply);
+    let types = |records: &[Record]| records.iter().map(|record| record.rtype).collect::<Vec<_>>();
+    assert_eq!(types(&got.answer), [CNAME, RRSIG, A, RRSIG]);
+    assert_eq!(types(&got.authority), [NSEC, RRSIG, NSEC3, RRSIG]);
+    let gone = ask_raw(dns.address, &Message::query("x.w.from.example", MX).edns_do(1232));
+    let gone = parse(&gone);
+    assert_eq!(types(&gone.answer), [CNAME, RRSIG]);
+    assert_eq!(types(&gone.authority)[..4], [NSEC, RRSIG, SOA, RRSIG]);
 }

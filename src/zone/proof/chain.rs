@@ -13,7 +13,7 @@ use crate::zone::store::{APEX, Draft, Store, flag};
 /// Why a zone gives no proofs, or not those that it could.
 #[derive(Debug)]
 pub enum Fault {
-    /// Keys and signatures, but neither NSEC nor NSEC3.
+    /// Keys and signatures, but nothing that begins a chain.
     NoChain,
     /// NSEC3PARAM asks for what RFC 5155 does not define.
     Parameters,
@@ -37,7 +37,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = |rtype| if rtype == rtype::NSEC { "NSEC" } else { "NSEC3" };
         match self {
-            Fault::NoChain => f.write_str("the zone is signed, but has neither NSEC nor NSEC3 records")?,
+            Fault::NoChain => {
+                f.write_str("the zone is signed, but its apex has neither NSEC nor NSEC3PARAM")?
+            }
             Fault::Parameters => {
                 f.write_str("no NSEC3PARAM has SHA-1 and no flags, and there is no NSEC either")?
             }
@@ -76,8 +78,8 @@ pub fn load(store: &Store) -> (Option<Denial>, Option<Fault>) {
             Err(fault) => faults.push(fault),
         }
     }
-    let costly = announcement.into_iter().flat_map(|set| store.rdata(set)).filter_map(announced);
-    if let Some((denial, fault)) = costly.filter_map(|parameters| costly_chain(store, &parameters)).next() {
+    let mut chains = announcement.into_iter().flat_map(|set| store.rdata(set)).filter_map(announced);
+    if let Some((denial, fault)) = chains.find_map(|parameters| costly_chain(store, &parameters)) {
         return (Some(denial), Some(fault));
     }
     let none = is_signed(store).then_some(Fault::NoChain);
@@ -151,7 +153,11 @@ fn record(store: &Store, node: u32, parameters: &Parameters) -> Option<super::ha
     of_chain(store.rdata(set), parameters)
 }
 
+/// The apex's own record of a chain that `hashed` refuses for its iterations.
 fn costly_chain(store: &Store, parameters: &Parameters) -> Option<(Denial, Fault)> {
+    if parameters.iterations <= NSEC3_ITERATIONS {
+        return None;
+    }
     let apex = store.names.name(APEX);
     let label = parameters.label(apex);
     let owner = [&[label.len() as u8], &label[..], apex].concat();

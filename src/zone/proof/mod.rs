@@ -11,7 +11,10 @@ use super::answer::MAX_LINKS;
 use super::store::{Names, Store};
 
 pub use chain::{Fault, hide_hashed_owners, is_announced, load};
-use hash::{Parameters, label_of};
+pub use hash::Parameters;
+#[cfg(test)]
+pub use hash::base32hex;
+use hash::label_of;
 
 /// One record for each wildcard on the way, and three for the name at its end.
 const MAX_RECORDS: usize = MAX_LINKS + 1 + 3;

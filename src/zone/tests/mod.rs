@@ -7,6 +7,7 @@ mod faults;
 mod model;
 mod nsd;
 mod rdata;
+mod signed;
 
 use std::path::Path;
 

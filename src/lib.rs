@@ -53,6 +53,11 @@
 //! targets and clients around it, and lets the time jump from one event to the next: so operators can write down
 //! what went wrong, and tests can go through thousands of courses of faults.
 //!
+//! # Another server beside it
+//!
+//! `dnsfwd compare` is no part of a server that runs: [`compare`] gathers questions, asks an old server and a new one,
+//! and judges where their answers differ.
+//!
 //! # The rooms
 //!
 //! ```text
@@ -62,6 +67,7 @@
 
 pub mod cache;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod control;
 pub mod forward;

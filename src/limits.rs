@@ -197,3 +197,35 @@ pub const NOTIFY_TRIES: u32 = 6;
 
 /// Between two looks at the zone files.
 pub const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Questions a second that `compare` asks unless told otherwise: a server in use hardly notices.
+pub const COMPARE_RATE: u32 = 100;
+/// And at most: what an old server of two cores still answers.
+pub const COMPARE_RATE_MAX: u32 = 10_000;
+/// Questions that `compare` has outstanding, each with a socket towards either server: 512 of the 1,024 files that a
+/// process may usually open.
+pub const COMPARE_OUTSTANDING: usize = 256;
+/// Questions that `compare` asks unless told otherwise: three minutes and a half at 100 a second.
+pub const COMPARE_QUESTIONS: usize = 20_000;
+/// Different questions that it takes from all its sources, at some 100 octets each.
+pub const COMPARE_GATHERED: usize = 1_000_000;
+/// How often a question is sent within its patience: one datagram lost in a hundred then is one answer in a million.
+pub const COMPARE_TRIES: u32 = 3;
+/// After a refusal by ICMP the next try need not wait for its time.
+pub const COMPARE_AFTER_REFUSAL: Duration = Duration::from_millis(200);
+/// From an answer that differs to the second time of asking: a TTL that ages has lost two seconds by then.
+pub const COMPARE_AGAIN: Duration = Duration::from_millis(2_100);
+/// Answers whose TTL is at most this are asked for a third time when it is over. It bounds the time of a run's end.
+pub const COMPARE_SHORT_TTL: u32 = 30;
+/// Questions in a row that a server leaves unanswered until it is asked one that it has answered before.
+pub const COMPARE_SILENT: u32 = 30;
+/// Differences for which the reason is asked of the running server; beyond, it is what the files say.
+pub const COMPARE_EXPLAINED: usize = 2_000;
+/// Octets of a line in a list of questions or a query log. Names have at most 1,020 in presentation form.
+pub const COMPARE_LINE: usize = 64 * 1024;
+/// What is read of a capture file at once.
+pub const CAPTURE_BUFFER: usize = 64 * 1024;
+/// The largest block of a capture file: packets have 256 KiB at most, and a section's comments seldom more.
+pub const CAPTURE_BLOCK: usize = 16 << 20;
+/// Interfaces of one section of a capture file.
+pub const CAPTURE_INTERFACES: usize = 65_536;

@@ -12,6 +12,7 @@ use self::text::Paint;
 use crate::config::diagnostic::{self, Diagnostic};
 
 mod check;
+mod compare;
 mod demo;
 mod explain;
 mod flush;
@@ -66,6 +67,8 @@ enum Command {
     Status,
     /// Show what becomes of a question, and why
     Explain(explain::Arguments),
+    /// Ask an old server and the new one the same questions, and show where they differ and why
+    Compare(compare::Arguments),
     /// Take a name out of the running server's cache
     Flush(flush::Arguments),
     /// Play courses of faults from files, without a network, and say what did not hold
@@ -111,6 +114,7 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
         Command::Reload => reload::run(common),
         Command::Status => status::run(common),
         Command::Explain(arguments) => explain::run(common, &arguments),
+        Command::Compare(arguments) => compare::run(common, &arguments),
         Command::Flush(arguments) => flush::run(common, &arguments),
         Command::Scenario(arguments) => scenario::run(common, &arguments),
         Command::Targets(arguments) => targets::run(common, &arguments),

@@ -9,7 +9,7 @@ use crate::config::{self, Diagnostic, LogFormat};
 use crate::control::logs::{self, Format};
 use crate::control::report::{Check, Explanation};
 use crate::control::{Core, Drain};
-use crate::serve::{self, Prepared, StartError};
+use crate::serve::{self, Offline, Prepared, StartError};
 use crate::wire::name::Name;
 
 /// A server that answers, and the way to stop it.
@@ -55,6 +55,11 @@ pub fn explain(
     client: IpAddr,
 ) -> Result<Explanation, Vec<Diagnostic>> {
     serve::explain_offline(config, name, rtype, client)
+}
+
+/// The configuration files, read once for many questions; or their faults.
+pub fn offline(config: &Path) -> Result<Offline, Vec<Diagnostic>> {
+    Offline::read(config)
 }
 
 /// The control socket that the files name, as far as faults let them; the default one when they can't say.

@@ -30,7 +30,7 @@ mod worker;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-pub use offline::{check, explain_offline};
+pub use offline::{Offline, check, explain_offline};
 pub use reports::tracing_level;
 pub use server::{Prepared, Server, StartError};
 

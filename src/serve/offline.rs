@@ -1,4 +1,4 @@
-//! What the files say, without a server: `check` and `explain --offline`.
+//! What the files say, without a server: `check`, `explain --offline` and the reasons of `compare`.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -7,9 +7,11 @@ use std::sync::Arc;
 use super::explain;
 use super::reports::facts;
 use super::snapshot::{Built, Snapshot};
+use crate::config::Config;
 use crate::config::diagnostic::Diagnostic;
 use crate::control::report;
 use crate::wire::name::Name;
+use crate::zone::Zone;
 
 /// What the files say, without serving them.
 pub fn check(path: &Path) -> report::Check {
@@ -26,7 +28,28 @@ pub fn explain_offline(
     rtype: u16,
     client: IpAddr,
 ) -> Result<report::Explanation, Vec<Diagnostic>> {
-    let Built { snapshot, diagnostics } = Snapshot::build(path, None, &Arc::default());
-    let snapshot = snapshot.ok_or(diagnostics)?;
-    Ok(explain::explain(&snapshot, name, rtype, client, explain::Knows::FilesOnly))
+    Ok(Offline::read(path)?.explain(name, rtype, client))
+}
+
+/// The files, read once, for many questions.
+pub struct Offline(Snapshot);
+
+impl Offline {
+    /// Reads all files; or gives their faults.
+    pub fn read(path: &Path) -> Result<Offline, Vec<Diagnostic>> {
+        let Built { snapshot, diagnostics } = Snapshot::build(path, None, &Arc::default());
+        snapshot.map(Offline).ok_or(diagnostics)
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
+        self.0.zones.iter().map(AsRef::as_ref)
+    }
+
+    pub fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation {
+        explain::explain(&self.0, name, rtype, client, explain::Knows::FilesOnly)
+    }
 }

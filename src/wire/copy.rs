@@ -50,8 +50,8 @@ fn copy(
     writer.record(section, &owner[..owner_len], record.rtype, record.rclass, ttl, &rdata)
 }
 
-/// A record's data with its names uncompressed.
-fn expand_rdata(message: &[u8], record: &Record) -> Vec<u8> {
+/// The data of a record of a scanned message, with its names uncompressed.
+pub fn expand_rdata(message: &[u8], record: &Record) -> Vec<u8> {
     let mut rdata = Vec::with_capacity(record.rdata_end - record.rdata_at);
     let mut at = record.rdata_at;
     for field in rdata::layout(record.rtype, record.rclass) {

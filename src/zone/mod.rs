@@ -144,6 +144,21 @@ impl Zone {
         self.store.memory_bytes() + denial + size_of::<Zone>()
     }
 
+    /// Names that exist, those without records too.
+    pub fn name_count(&self) -> usize {
+        self.store.names.len() as usize
+    }
+
+    /// Every name that exists, in folded wire form and the order of the file, with its records: their type, and
+    /// the data of each. Allocates: for whoever looks through a whole zone, not for answers.
+    pub fn owners(&self) -> impl Iterator<Item = (&[u8], Vec<(u16, Vec<&[u8]>)>)> {
+        let records = |node| {
+            let sets = self.store.sets(node).iter();
+            sets.map(|set| (set.rtype, self.store.rdata(set).collect())).collect()
+        };
+        (0..self.store.names.len()).map(move |node| (self.store.names.name(node), records(node)))
+    }
+
     /// Differs when the content or its order does; the same within one build of the program only.
     pub fn digest(&self) -> u64 {
         self.digest

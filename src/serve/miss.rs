@@ -285,14 +285,25 @@ fn stale_of(errand: &SnapshotErrand, question: &Question, now: Instant) -> Optio
 
 /// Gives a client what was kept past its time; the targets go on being asked. Should the cache have lost it in
 /// the meantime, the client goes on waiting.
-fn give_stale(worker: &Worker, waiter: Waiter, errand: &SnapshotErrand, question: &Question, now: Instant) {
+fn give_stale(
+    worker: &Worker,
+    mut waiter: Waiter,
+    errand: &SnapshotErrand,
+    question: &Question,
+    now: Instant,
+) {
     let packet = Rc::clone(&waiter.packet);
     let mut folded = Folded::default();
     let Judged::Ask(query) = judge(&packet, &mut folded) else { return };
     match (stale_of(errand, question, now), errand.of) {
-        (Some(answer), _) => {
-            respond_stale(worker, waiter, &query, answer, now);
-        }
+        (Some(answer), _) => match waiter.trail.take() {
+            // It waits for a part of its answer only, with others who wait for the whole of theirs.
+            Some(mut trail) => {
+                trail.take(&waiter.snapshot, &query, &Fetched::Answer { answer, lifetime: 0 }, 0);
+                go_along(worker, waiter, *trail, &query, now);
+            }
+            None => respond_stale(worker, waiter, &query, answer, now),
+        },
         (None, Of::Rule(rule)) => ask(worker, waiter, rule, question.clone(), now),
         (None, Of::Endpoint(_) | Of::Mark { .. }) => {}
     }

@@ -15,8 +15,8 @@ use crate::limits::RATED_CLIENTS;
 pub struct ClientRates {
     /// Queries a second; 0 for no bound.
     most: u32,
-    /// Draws a client's share.
-    random: RandomState,
+    /// Draws a client's share; the quick kind of hash puts a thousand neighbours into half of the shares.
+    random: foldhash::quality::RandomState,
     shares: Box<[Share; SHARES]>,
 }
 
@@ -35,7 +35,7 @@ struct Second {
 
 impl ClientRates {
     pub fn new(most: u32) -> ClientRates {
-        ClientRates { most, random: RandomState::default(), shares: Box::default() }
+        ClientRates { most, random: Default::default(), shares: Box::default() }
     }
 
     /// Counts a query, and says whether it is within the client's rate. Without a bound that costs a comparison:

@@ -10,9 +10,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::message::{A, NOERROR, SERVFAIL};
+use common::message::{A, NOERROR, SERVFAIL, TC};
 use common::servers::{CLOUD, nsd};
-use common::{Dnsfwd, Message, Net, Process, Scripted, Setup, Udp, ask, eventually, parse};
+use common::target::{Seen, addressed};
+use common::{Act, Dnsfwd, Message, Net, Process, Scripted, Setup, Udp, ask, eventually, parse, reply};
 use dnsfwd_bench::stream::{Load, Names, Remote, Report, run};
 
 struct Scene {
@@ -296,5 +297,71 @@ fn one_killed_and_one_stopped() {
         });
         scene.revive(killed, Death::Killed);
         thread::sleep(Duration::from_millis(2500));
+    }
+}
+
+/// Truncates clients' answers over UDP; over TCP it does what `over_tcp` says. Probes are answered at once.
+fn truncating(address: SocketAddr, over_tcp: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> Scripted {
+    Scripted::start(address, move |seen| match seen.tcp {
+        _ if seen.asks_for_soa() || seen.is_marked() => reply(&addressed(seen, 1, [192, 0, 2, 1])),
+        false => reply(&seen.reply().set(TC)),
+        true => over_tcp(seen),
+    })
+}
+
+fn good(seen: &Seen) -> Vec<Act> {
+    reply(&addressed(seen, 1, [192, 0, 2, 1]))
+}
+
+fn asked_over_tcp(target: &Scripted) -> usize {
+    target.seen().iter().filter(|seen| seen.tcp).count()
+}
+
+/// RFC 7766 section 6.2.1: the only target is slow over TCP; there is time until the client's deadline.
+#[test]
+fn a_slow_answer_over_tcp_of_the_only_target_is_waited_for() {
+    let net = Net::new();
+    let slow =
+        truncating(net.at(10), |seen| [vec![Act::Wait(Duration::from_millis(1200))], good(seen)].concat());
+    let dns = Setup::new(&net).endpoint("slow", &[slow.address]).rule("example", "slow").start(&net);
+    let answer = ask(dns.address, &Message::query("long.example", A).edns(1232));
+    assert_eq!((answer.rcode(), answer.addresses()), (NOERROR, vec!["192.0.2.1".to_string()]));
+    assert!(asked_over_tcp(&slow) <= 2, "it is not asked again and again for what it works on");
+}
+
+/// A firewall lets TCP connect and drops what goes over it: the other target is asked while there is time.
+#[test]
+fn silence_over_tcp_sends_the_question_elsewhere() {
+    let net = Net::new();
+    let silent = truncating(net.at(10), |_| Vec::new());
+    let other = truncating(net.at(11), good);
+    let setup = Setup::new(&net).no_cache().endpoint("both", &[silent.address, other.address]);
+    let dns = setup.rule("example", "both").start(&net);
+    for number in 0..20 {
+        let answer = ask(dns.address, &Message::query(&format!("n{number}.example"), A).edns(1232));
+        assert_eq!((answer.rcode(), answer.addresses()), (NOERROR, vec!["192.0.2.1".to_string()]));
+    }
+    assert!(asked_over_tcp(&silent) > 0 && asked_over_tcp(&other) > 0);
+}
+
+/// A connection that carried answers falls silent, as when a firewall forgets it: a new one is made before the
+/// client's deadline (RFC 7766 section 6.2.4).
+#[test]
+fn a_connection_that_falls_silent_is_replaced_in_time() {
+    let net = Net::new();
+    let first = std::sync::Mutex::new(None);
+    let target = truncating(net.at(10), move |seen| {
+        let mut first = first.lock().unwrap();
+        let by_the_first = *first.get_or_insert(seen.from) == seen.from;
+        match by_the_first && !seen.asks("one.example") {
+            true => Vec::new(),
+            false => good(seen),
+        }
+    });
+    let setup = Setup::new(&net).workers(1).endpoint("one", &[target.address]);
+    let dns = setup.rule("example", "one").start(&net);
+    for name in ["one.example", "two.example"] {
+        let answer = ask(dns.address, &Message::query(name, A).edns(1232));
+        assert_eq!((answer.rcode(), answer.addresses()), (NOERROR, vec!["192.0.2.1".to_string()]), "{name}");
     }
 }

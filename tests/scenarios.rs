@@ -40,6 +40,36 @@ fn a_scenario_comes_out_the_same_each_time() {
     }
 }
 
+/// 100,000 rules to one endpoint: a loop that a client runs into is found within seconds, amid a crowd that asks all
+/// the other rules, and no target is asked much.
+#[test]
+fn a_loop_among_many_rules_is_found_when_somebody_runs_into_it() {
+    let mut text = String::from(
+        "# Many rules, one of which loops.\nconfig\nversion = 1\n[[endpoint]]\nname = \"site\"\n",
+    );
+    text.push_str("targets = [{ address = \"10.0.1.250\" }]\n");
+    for number in 0..100_000 {
+        text.push_str(&format!("[[rule]]\ndomain = \"n{number}.example\"\nendpoint = \"site\"\n"));
+    }
+    text.push_str(
+        "end\ntarget 10.0.1.250 for *.n77777.example asks back\n\
+         target 10.0.1.250 for *.n88888.example asks back from 172.16.0.9 after 50ms\n\
+         at 5s expect no loop n77777.example\n\
+         at 5s client 10.1.0.5 asks www.n77777.example A\n\
+         expect answer SERVFAIL ede 0 saying \"a loop\" within 500ms\n\
+         at 20s clients ask www.*.example A 1000 a second for 10s\n\
+         expect answers NOERROR within 10ms\n\
+         at 25s client 10.1.0.5 asks www.n88888.example A\n\
+         at 28s expect loop n88888.example saying \"10.0.1.250:53\"\n\
+         at 30s expect marked to all <= 750\n",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("many.txt");
+    std::fs::write(&file, text).unwrap();
+    let failures = play(&file, false).unwrap().failures;
+    assert!(failures.is_empty(), "{failures:?}");
+}
+
 /// One that expects what does not happen fails, and says so at its line.
 #[test]
 fn what_does_not_hold_is_told_with_its_line() {

@@ -66,6 +66,38 @@ fn a_drained_target_gets_no_query_until_it_is_enabled() {
     assert_eq!(metric(&dnsfwd, "dnsfwd_target_drained", &target), 0.0);
 }
 
+/// Only where a target stands is another one now: it is the same target, drained as before, with all its numbers.
+#[test]
+fn a_drain_outlives_another_zone() {
+    let net = Net::new();
+    let one = Scripted::with_address(net.at(10), [192, 0, 2, 1]);
+    let two = Scripted::with_address(net.at(11), [192, 0, 2, 2]);
+    let setup = |az: &str| {
+        let (one, two) = (one.address, two.address);
+        let targets =
+            format!("{{ address = \"{one}\", az = \"{az}\" }}, {{ address = \"{two}\", az = \"a\" }}");
+        let endpoint = format!("[[endpoint]]\nname = \"both\"\ntargets = [{targets}]");
+        Setup::new(&net).server("az = \"a\"").body(&endpoint).rule("example", "both")
+    };
+    let dnsfwd = setup("a").start(&net);
+    shares(&dnsfwd, &[&one, &two], "a", 20);
+    assert_eq!(dnsfwd.command(&["targets", "drain", &one.address.to_string()]).code, 0);
+    let before = dnsfwd.json(&["targets"])["endpoints"][0]["targets"][0].clone();
+
+    dnsfwd.write(&net, &setup("c"));
+    assert_eq!(dnsfwd.command(&["reload"]).code, 0);
+    let after = dnsfwd.json(&["targets"])["endpoints"][0]["targets"][0].clone();
+    assert_eq!(after["az"], "c", "{after}");
+    assert_eq!(after["drained"]["left_secs"], serde_json::Value::Null);
+    assert!(after["drained"].is_object(), "{after}");
+    assert!(after["queries"].as_u64() >= before["queries"].as_u64(), "{before} {after}");
+    assert_eq!(shares(&dnsfwd, &[&one, &two], "b", 20), [0, 20]);
+
+    // The new zone counts: enabled again, it is asked only where no near one is left.
+    assert_eq!(dnsfwd.command(&["targets", "enable", &one.address.to_string()]).code, 0);
+    assert_eq!(shares(&dnsfwd, &[&one, &two], "c", 20), [0, 20]);
+}
+
 #[test]
 fn a_drain_may_end_by_itself_and_may_leave_nobody() {
     let net = Net::new();

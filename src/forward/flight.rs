@@ -164,13 +164,19 @@ impl<E: Errand, W> Flight<E, W> {
                 return Some(self.give_up());
             }
             let most = self.most_attempts();
+            let (reached, until) = self.reached_over_tcp();
             let progress = &mut self.progress;
-            let again = self.aim == Aim::Answer && progress.tried.len() > progress.failed.len();
-            if progress.sent >= most || !again {
+            let settled = progress.failed.len() + reached.len();
+            if progress.sent >= most || self.aim != Aim::Answer {
+                return None;
+            }
+            if progress.tried.len() <= settled {
+                self.patience = until.map(|until| (u8::MAX, until)).or(self.patience);
                 return None;
             }
             // All are asked and some still silent: those are asked again.
             progress.tried.clone_from(&progress.failed);
+            progress.tried.extend(reached);
             progress.rounds += 1;
         }
     }
@@ -206,7 +212,10 @@ impl<E: Errand, W> Flight<E, W> {
                 if let Some(stats) = self.errand.stats(index) {
                     stats.failed();
                 }
-                self.target(index).unreachable(attempt.sent, means.now, &why);
+                // One that is lost has been held against the target already.
+                if !attempt.lost {
+                    self.target(index).unreachable(attempt.sent, means.now, &why);
+                }
                 Outcome::Unreachable(why)
             }
         };
@@ -265,6 +274,21 @@ impl<E: Errand, W> Flight<E, W> {
         let open = self.attempts.iter().enumerate().filter(|(_, attempt)| attempt.open);
         let until = |attempt: &Attempt| attempt.sent + self.target(usize::from(attempt.target)).patience();
         open.map(|(index, attempt)| (index as u8, until(attempt))).find(|(_, until)| *until > now)
+    }
+
+    /// Targets that have the question over TCP, where nothing gets lost on the way: to ask them again brings nothing
+    /// before the connection itself is in doubt. And when that is.
+    fn reached_over_tcp(&self) -> (SmallVec<[u16; 4]>, Option<Instant>) {
+        let mut reached = SmallVec::new();
+        let mut until = None;
+        let waits = |attempt: &&Attempt| attempt.manner.over_tcp && attempt.open && !attempt.lost;
+        for attempt in self.attempts.iter().filter(waits) {
+            if !self.progress.failed.contains(&attempt.target) && !reached.contains(&attempt.target) {
+                reached.push(attempt.target);
+            }
+            until = until.max(Some(attempt.sent + LOSS_AFTER));
+        }
+        (reached, until)
     }
 
     fn target(&self, index: usize) -> &Target {

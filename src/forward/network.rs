@@ -33,7 +33,7 @@ impl Transport for Network {
         now: Instant,
     ) -> io::Result<()> {
         match over_tcp {
-            true => self.streams.ask(target, message, ticket),
+            true => self.streams.ask(target, message, ticket, now),
             false => self.datagrams.ask(target, message, ticket, now),
         }
     }

@@ -31,6 +31,8 @@ pub struct Endpoint {
 /// A target in an endpoint.
 pub struct Member {
     pub target: Arc<Target>,
+    /// Its Availability Zone, if that is written.
+    pub az: Option<String>,
     /// Lower ones are asked before higher ones, wherever they are.
     pub tier: u8,
     /// In the server's own Availability Zone, or no zone is set anywhere.
@@ -263,7 +265,8 @@ mod tests {
 
     fn endpoint(places: &[(u8, bool)]) -> Endpoint {
         let member = |(index, &(tier, near)): (usize, &(u8, bool))| Member {
-            target: Arc::new(Target::new(([127, 0, 0, index as u8 + 1], 53).into(), None, "e")),
+            target: Arc::new(Target::new(([127, 0, 0, index as u8 + 1], 53).into(), "e")),
+            az: None,
             tier,
             near,
         };
@@ -353,7 +356,7 @@ mod tests {
     #[test]
     fn what_the_guard_keeps_goes_elsewhere_and_is_counted() {
         let mut endpoint = endpoint(&[(0, true), (0, false)]);
-        let guarded = Target::new(([127, 0, 0, 9], 53).into(), None, "e").guarded_at(Some(1024));
+        let guarded = Target::new(([127, 0, 0, 9], 53).into(), "e").guarded_at(Some(1024));
         endpoint.targets[0].target = Arc::new(guarded);
         let (mut random, now) = (rand::rng(), Instant::now());
         let mut asked = [0; 2];

@@ -24,7 +24,8 @@ const LIMITS: TtlLimits = TtlLimits { min: 0, max: 86_400, max_negative: 900 };
 
 fn endpoint(addresses: &[std::net::SocketAddr]) -> Rc<Group> {
     let member = |address: &std::net::SocketAddr| Member {
-        target: Arc::new(Target::new(*address, None, "e")),
+        target: Arc::new(Target::new(*address, "e")),
+        az: None,
         tier: 0,
         near: true,
     };

@@ -184,12 +184,14 @@ impl Parts {
         let mut records = Vec::new();
         for _ in 0..u32::from(u16_at(6)?) + u32::from(u16_at(8)?) + u32::from(u16_at(10)?) {
             at = skip_name(message, at)?;
-            let len = usize::from(u16_at(at + 8)?);
-            records.push(Read {
-                rtype: u16_at(at)?,
-                ttl: u32::from(u16_at(at + 4)?) << 16 | u32::from(u16_at(at + 6)?),
-                data: message.get(at + 10..at + 10 + len)?.to_vec(),
-            });
+            let (rtype, len) = (u16_at(at)?, usize::from(u16_at(at + 8)?));
+            let data = message.get(at + 10..at + 10 + len)?;
+            let data = match rtype {
+                rtype::CNAME | rtype::NS | rtype::PTR => expand(message, at + 10)?,
+                _ => data.to_vec(),
+            };
+            let ttl = u32::from(u16_at(at + 4)?) << 16 | u32::from(u16_at(at + 6)?);
+            records.push(Read { rtype, ttl, data });
             at += 10 + len;
         }
         let rtype = u16_at(12 + name_len)?;
@@ -238,6 +240,28 @@ impl Parts {
     fn opt(&self) -> Option<&Read> {
         self.records.iter().find(|record| record.rtype == rtype::OPT)
     }
+}
+
+/// A name without compression (RFC 1035 section 4.1.4).
+fn expand(message: &[u8], mut at: usize) -> Option<Vec<u8>> {
+    let mut name = Vec::new();
+    // A name has at most 128 labels; a pointer may stand before each.
+    for _ in 0..256 {
+        match *message.get(at)? {
+            0 => {
+                name.push(0);
+                return Some(name);
+            }
+            len if len & 0xc0 == 0xc0 => {
+                at = usize::from(u16::from_be_bytes([len & 0x3f, *message.get(at + 1)?]));
+            }
+            len => {
+                name.extend_from_slice(message.get(at..=at + usize::from(len))?);
+                at += 1 + usize::from(len);
+            }
+        }
+    }
+    None
 }
 
 fn skip_name(message: &[u8], mut at: usize) -> Option<usize> {

@@ -134,7 +134,7 @@ fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
         let known = knows == Knows::State;
         report::TargetChoice {
             address: target.address,
-            az: target.az.clone(),
+            az: member.az.clone(),
             state: known.then(|| target.state().into()),
             rtt_ms: milliseconds(target.round_trip()),
             usual_ms: milliseconds(target.usual()),

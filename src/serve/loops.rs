@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -12,7 +12,9 @@ use smallvec::SmallVec;
 use crate::control::report;
 use crate::forward::mark::Mark;
 use crate::forward::pick::Endpoint;
-use crate::limits::{LOOP_MARK_LIFE, LOOP_RETRY, LOOP_RETRY_MAX, LOOP_SUSPECT_AGAIN, LOOP_SUSPECTS};
+use crate::limits::{
+    LOOP_ASKED, LOOP_MARK_LIFE, LOOP_RETRY, LOOP_RETRY_MAX, LOOP_SUSPECT_AGAIN, LOOP_SUSPECTS,
+};
 use crate::wire::edns::{ErrorCode, ExtendedError};
 use crate::wire::name::Name;
 
@@ -21,6 +23,7 @@ pub struct Loops {
     /// How many rules are in the table: while it is none, nobody looks there.
     known: AtomicUsize,
     table: Mutex<Table>,
+    began: OnceLock<Instant>,
 }
 
 #[derive(Default)]
@@ -32,6 +35,8 @@ struct Table {
     /// Loops found, of each rule that had one.
     found: BTreeMap<Name, u64>,
     suspects: VecDeque<Name>,
+    /// Rules that clients ask, and that were not looked at lately.
+    asked: VecDeque<Name>,
     suspected: HashMap<Name, Instant>,
 }
 
@@ -139,6 +144,38 @@ impl Loops {
         }
     }
 
+    /// Clients ask this rule: it is to be looked at in its turn. False if too many wait for that.
+    pub fn asked(&self, domain: Name) -> bool {
+        let mut table = self.lock();
+        let has_room = table.asked.len() < LOOP_ASKED;
+        if has_room {
+            table.asked.push_back(domain);
+        }
+        has_room
+    }
+
+    /// The rules that clients asked, first come first; what can't be looked at now is put back.
+    pub fn take_asked(&self) -> VecDeque<Name> {
+        std::mem::take(&mut self.lock().asked)
+    }
+
+    pub fn put_back(&self, mut asked: VecDeque<Name>) {
+        let mut table = self.lock();
+        asked.append(&mut table.asked);
+        table.asked = asked;
+    }
+
+    /// Whole seconds since the first time that was asked, from one upwards.
+    pub fn second(&self, now: Instant) -> u32 {
+        let began = *self.began.get_or_init(|| now);
+        u32::try_from(now.saturating_duration_since(began).as_secs() + 1).unwrap_or(u32::MAX - 1)
+    }
+
+    /// How many rules wait that clients ask.
+    pub fn asked_waiting(&self) -> usize {
+        self.lock().asked.len()
+    }
+
     /// The rule that was suspected first and not looked at since.
     pub fn next_suspect(&self) -> Option<Name> {
         self.lock().suspects.pop_front()
@@ -219,6 +256,7 @@ impl Loops {
         });
         table.found.retain(|domain, _| is_rule(domain));
         table.suspects.retain(|domain| is_rule(domain));
+        table.asked.retain(|domain| is_rule(domain));
         let waiting: HashSet<Name> = table.suspects.iter().cloned().collect();
         table.suspected.retain(|domain, _| waiting.contains(domain));
         self.known.store(table.looped.len(), Relaxed);
@@ -312,7 +350,8 @@ mod tests {
 
     fn endpoint(hosts: &[u8]) -> Endpoint {
         let member = |host: &u8| Member {
-            target: Arc::new(Target::new(address(*host), None, "e")),
+            target: Arc::new(Target::new(address(*host), "e")),
+            az: None,
             tier: 0,
             near: true,
         };

@@ -139,7 +139,7 @@ fn finish(worker: &Worker, finished: Finished<SnapshotErrand, Waiter>, now: Inst
         return marks::is_over(worker, mark, &fetched, now);
     }
     if end == End::Led {
-        if is_silence(&fetched) && !errand.endpoint().is_dark(now) {
+        if is_failure(&fetched) && !errand.endpoint().is_dark(now) {
             marks::suspect(worker, &errand, now);
         }
         fetch::keep(&errand, &question, &fetched, now);
@@ -167,6 +167,7 @@ fn ask(worker: &Worker, waiter: Waiter, rule: u32, question: Question, now: Inst
             return resume(worker, waiter, &errand, &question, &Fetched::Failed(why), now);
         }
     };
+    marks::asked(worker, &errand, rule, now);
     if is_a_target(&waiter.back.client, &errand) {
         marks::suspect(worker, &errand, now);
     }
@@ -191,9 +192,12 @@ fn ask(worker: &Worker, waiter: Waiter, rule: u32, question: Question, now: Inst
     }
 }
 
-/// All targets were silent until the deadline.
-fn is_silence(fetched: &Fetched) -> bool {
-    matches!(fetched, Fetched::Failed(why) if why.code == ErrorCode::NoReachableAuthority)
+/// All targets were silent until the deadline, or say that they failed: what whoever runs into a loop gets.
+fn is_failure(fetched: &Fetched) -> bool {
+    match fetched {
+        Fetched::Failed(why) => why.code == ErrorCode::NoReachableAuthority,
+        Fetched::Answer { answer, .. } => answer.view().rcode() == rcode::SERVFAIL,
+    }
 }
 
 /// Whether the client has the address of a target that its question goes to.
@@ -242,19 +246,30 @@ fn resume(
         trail.take(&snapshot, &query, fetched, 0);
         return go_along(worker, waiter, *trail, &query, now);
     }
-    let found = match fetched {
+    match fetched {
         Fetched::Answer { answer, .. } if is_unfinished(&snapshot, answer, &query) => {
             let mut trail = Trail::new(&query);
             trail.take(&snapshot, &query, fetched, 0);
-            return go_along(worker, waiter, trail, &query, now);
+            go_along(worker, waiter, trail, &query, now);
         }
-        Fetched::Answer { .. } => Found::Fetched(fetched),
+        Fetched::Answer { .. } => respond(worker, waiter, &query, &Found::Fetched(fetched)),
         Fetched::Failed(_) => match stale_of(errand, question, now) {
-            Some(answer) => Found::Stale(answer),
-            None => Found::Fetched(fetched),
+            Some(answer) => respond_stale(worker, waiter, &query, answer, now),
+            None => respond(worker, waiter, &query, &Found::Fetched(fetched)),
         },
-    };
-    respond(worker, waiter, &query, &found);
+    }
+}
+
+/// Gives what was kept past its time. An alias of another rule's name is no answer by itself: that one is asked, and
+/// may well live.
+fn respond_stale(worker: &Worker, waiter: Waiter, query: &Query<'_>, answer: Answer, now: Instant) {
+    let snapshot = Held::clone(&waiter.snapshot);
+    if !is_unfinished(&snapshot, &answer, query) {
+        return respond(worker, waiter, query, &Found::Stale(answer));
+    }
+    let mut trail = Trail::new(query);
+    trail.take(&snapshot, query, &Fetched::Answer { answer, lifetime: 0 }, 0);
+    go_along(worker, waiter, trail, query, now);
 }
 
 /// Whether the answer ends in a CNAME that others have to speak for. Most have none: those cost no decision.
@@ -270,14 +285,25 @@ fn stale_of(errand: &SnapshotErrand, question: &Question, now: Instant) -> Optio
 
 /// Gives a client what was kept past its time; the targets go on being asked. Should the cache have lost it in
 /// the meantime, the client goes on waiting.
-fn give_stale(worker: &Worker, waiter: Waiter, errand: &SnapshotErrand, question: &Question, now: Instant) {
+fn give_stale(
+    worker: &Worker,
+    mut waiter: Waiter,
+    errand: &SnapshotErrand,
+    question: &Question,
+    now: Instant,
+) {
     let packet = Rc::clone(&waiter.packet);
     let mut folded = Folded::default();
     let Judged::Ask(query) = judge(&packet, &mut folded) else { return };
     match (stale_of(errand, question, now), errand.of) {
-        (Some(answer), _) => {
-            respond(worker, waiter, &query, &Found::Stale(answer));
-        }
+        (Some(answer), _) => match waiter.trail.take() {
+            // It waits for a part of its answer only, with others who wait for the whole of theirs.
+            Some(mut trail) => {
+                trail.take(&waiter.snapshot, &query, &Fetched::Answer { answer, lifetime: 0 }, 0);
+                go_along(worker, waiter, *trail, &query, now);
+            }
+            None => respond_stale(worker, waiter, &query, answer, now),
+        },
         (None, Of::Rule(rule)) => ask(worker, waiter, rule, question.clone(), now),
         (None, Of::Endpoint(_) | Of::Mark { .. }) => {}
     }

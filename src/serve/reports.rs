@@ -58,7 +58,7 @@ pub fn target_report(member: &Member, now: Instant) -> report::TargetStatus {
     let target = &member.target;
     report::TargetStatus {
         address: target.address,
-        az: target.az.clone(),
+        az: member.az.clone(),
         state: target.state().into(),
         since_secs: target.since(now).as_secs(),
         outstanding: target.outstanding().into(),
@@ -115,7 +115,7 @@ pub fn target_samples(snapshot: &Snapshot) -> Vec<report::TargetSample> {
     let sample = move |endpoint: &Arc<Endpoint>, member: &Member| report::TargetSample {
         endpoint: endpoint.name.clone(),
         target: member.target.address,
-        az: member.target.az.clone(),
+        az: member.az.clone(),
         state: member.target.state().into(),
         outstanding: member.target.outstanding().into(),
         rtt_secs: member.target.round_trip().map(|time| time.as_secs_f64()),

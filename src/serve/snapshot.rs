@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime};
 use super::builtins::builtins;
 use super::counts::Decisions;
 use super::limits_of;
+use super::marks;
 use super::names::{self, Names};
 use super::rates::ClientRates;
 use crate::cache::Cache;
@@ -54,6 +55,8 @@ pub struct Rule {
     pub endpoint: u32,
     pub follow_cname: bool,
     freshness: u16,
+    /// When its targets were last asked for a marked name: see `marks`.
+    pub looked_at: AtomicU32,
     /// Numbers for each target of the endpoint; there once the rule has missed.
     stats: OnceLock<Box<[Arc<Exchanges>]>>,
 }
@@ -282,12 +285,12 @@ fn endpoints(
     let mut rates = Rates::new();
     let endpoint = |(index, wanted): (u32, &config::Endpoint)| {
         let mut member = |written: &config::Target, address: SocketAddr| {
-            let old = known.get(&(wanted.name.as_str(), address)).filter(|old| old.az == written.az);
-            let new = || Arc::new(Target::new(address, written.az.clone(), &wanted.name).began_at(now));
+            let old = known.get(&(wanted.name.as_str(), address));
+            let new = || Arc::new(Target::new(address, &wanted.name).began_at(now));
             let target = old.map_or_else(new, |old| Arc::clone(old));
             rates.push((Arc::clone(&target), written.rate));
             let near = az.is_none() || written.az.is_none() || written.az.as_deref() == az;
-            Member { target, tier: written.tier, near }
+            Member { target, az: written.az.clone(), tier: written.tier, near }
         };
         let mut targets: Vec<Member> = Vec::new();
         let mut missing = Vec::new();
@@ -357,15 +360,26 @@ fn rules(config: &Config, before: Option<&Snapshot>) -> Vec<Rule> {
             policy_action(old.action) == policy_action(written.action)
                 && old_endpoint(rule).is_some_and(|old| says_the_same(old, &config.endpoints[endpoint]))
         });
+        // New targets have not been looked at.
+        let looked = same.filter(|(_, _, rule)| {
+            old_endpoint(rule).is_some_and(|old| has_no_others(old, &config.endpoints[endpoint]))
+        });
+        let looked_at = looked.map_or(0, |(_, _, rule)| marks::kept(&rule.looked_at));
         Rule {
             tag: same.map_or_else(|| NEXT_TAG.fetch_add(1, Relaxed), |(_, _, rule)| rule.tag),
             endpoint: u32::try_from(endpoint).expect("endpoints are counted in thousands"),
             follow_cname: written.follow_cname,
             freshness: written.freshness,
+            looked_at: AtomicU32::new(looked_at),
             stats: OnceLock::new(),
         }
     };
     config.rules.iter().map(rule).collect()
+}
+
+/// Whether all targets of the new endpoint are in the old one.
+fn has_no_others(old: &config::Endpoint, new: &config::Endpoint) -> bool {
+    new.targets.iter().all(|target| old.targets.iter().any(|other| other.address == target.address))
 }
 
 /// Whether answers of the one endpoint still hold for the other. One target in common is enough: whoever adds

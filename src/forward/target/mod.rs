@@ -25,7 +25,6 @@ const FOR_EVER: u64 = u64::MAX;
 
 pub struct Target {
     pub address: SocketAddr,
-    pub az: Option<String>,
     /// The endpoint's name, for logs.
     pub endpoint: String,
     pub guard: Guard,
@@ -67,10 +66,9 @@ pub enum Worth {
 }
 
 impl Target {
-    pub fn new(address: SocketAddr, az: Option<String>, endpoint: &str) -> Target {
+    pub fn new(address: SocketAddr, endpoint: &str) -> Target {
         Target {
             address,
-            az,
             endpoint: endpoint.to_string(),
             guard: Guard::new(None),
             began: Instant::now(),

@@ -9,7 +9,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
-        let target = Target::new("127.0.0.1:53".parse().unwrap(), None, "e");
+        let target = Target::new("127.0.0.1:53".parse().unwrap(), "e");
         // Nothing was heard at the very beginning.
         let now = target.began + MS;
         Scene { target, now }

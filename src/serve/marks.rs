@@ -74,17 +74,17 @@ pub fn round(worker: &Worker, snapshot: &Held, now: Instant) {
     let mut sweep = worker.sweep.borrow_mut();
     if sweep.turns_to(snapshot, now) {
         loops.retain(
-            |domain| snapshot.policy.rule_at(domain.as_wire()).is_some(),
+            |domain| snapshot.rules_at(domain.as_wire()).next().is_some(),
             |domain, endpoint, target| asks(snapshot, domain, endpoint, target),
         );
     }
     for (domain, target) in loops.due(LOOP_RECHECKS_PER_ROUND, now) {
-        if let Some(rule) = snapshot.policy.rule_at(domain.as_wire()) {
+        for rule in snapshot.rules_at(domain.as_wire()) {
             send_to(worker, snapshot, rule, now, |address, _| address == target);
         }
     }
     for domain in std::iter::from_fn(|| loops.next_suspect()).take(LOOP_RECHECKS_PER_ROUND) {
-        if let Some(rule) = snapshot.policy.rule_at(domain.as_wire()) {
+        for rule in snapshot.rules_at(domain.as_wire()) {
             send_to(worker, snapshot, rule, now, |_, is_known| !is_known);
         }
     }
@@ -96,8 +96,8 @@ pub fn round(worker: &Worker, snapshot: &Held, now: Instant) {
 }
 
 fn asks(snapshot: &Snapshot, domain: &Name, endpoint: &str, target: SocketAddr) -> bool {
-    let found = snapshot.rule_for(domain.as_wire()).filter(|(_, found, _)| found.name == endpoint);
-    found.is_some_and(|(_, found, _)| found.targets.iter().any(|member| member.target.address == target))
+    let found = snapshot.rule_asking(domain.as_wire(), endpoint);
+    found.is_some_and(|(found, _)| found.targets.iter().any(|member| member.target.address == target))
 }
 
 /// Asks targets of the rule for marked names, those that `wanted` says: by their address, and whether the rule is
@@ -130,7 +130,8 @@ fn send(worker: &Worker, snapshot: &Held, rule: u32, target: usize, now: Instant
     let mark = exchange.new_mark();
     let Some(name) = mark.name(domain) else { return };
     // A local zone may stand before the rule: then no question goes this way.
-    match snapshot.policy.decide(name.as_wire(), rtype::A, class::IN).action {
+    let view = snapshot.config.view_of_rule(rule as usize).map(|view| view as u16);
+    match snapshot.decide(view, name.as_wire(), rtype::A, class::IN).action {
         Action::Forward { rule: decides } | Action::System { rule: decides } if decides == rule => {}
         _ => return,
     }
@@ -161,8 +162,7 @@ pub fn came_back(worker: &Worker, query: &Query<'_>, now: Instant) -> Option<Ext
 /// A loop is found: the log says so, and if no target is left nobody waits any more.
 fn found(worker: &Worker, domain: &Name, endpoint: &str, target: SocketAddr, now: Instant) {
     let snapshot = worker.shared.snapshot.load_full();
-    let rule = snapshot.rule_for(domain.as_wire()).filter(|(_, found, _)| found.name == endpoint);
-    let Some((_, asked, rule)) = rule else { return };
+    let Some((asked, rule)) = snapshot.rule_asking(domain.as_wire(), endpoint) else { return };
     let Passage::Barred(why) = worker.shared.loops.passage(domain, asked, now) else {
         tracing::warn!(rule = %domain, endpoint, %target, "target asks this server for the rule's names (a loop): \
                         the rule's other targets are asked");

@@ -147,7 +147,9 @@ impl Stage {
         let worker = &self.workers[worker];
         let snapshot = self.shared.snapshot.load_full();
         let (transport, room) = if over_tcp { (Way::Tcp, MESSAGE) } else { (Way::Udp, DATAGRAM) };
-        let client = Client { address, transport };
+        // There are no listeners here, so the first stands for all.
+        let listener = snapshot.config.server.listen[0];
+        let client = Client { address, transport, listener };
         let path = Rc::new(Path { query, room, ear: Rc::clone(&self.ears[worker.index]) });
         let ticks = snapshot.cache.ticks(now);
         match turn(&worker.counts, &snapshot, packet, &client, ticks, &mut self.out[..room]) {
@@ -155,7 +157,7 @@ impl Stage {
             Step::Reply(len) => path.ear.borrow_mut().take(query, self.out[..len].to_vec()),
             Step::ReplyAndRefresh(len) => {
                 path.ear.borrow_mut().take(query, self.out[..len].to_vec());
-                miss::refresh(worker, &snapshot, packet, now);
+                miss::refresh(worker, &snapshot, packet, &client, now);
                 worker.settle(now);
             }
             Step::Later(rule) => {

@@ -101,6 +101,9 @@ pub const RATED_CLIENTS: usize = 65_536;
 /// Access lists within access lists: people name teams within sites within companies.
 pub const ACL_DEPTH: usize = 16;
 
+/// Views: each client is looked for in one after the other. A view for each of a company's networks, and as many again.
+pub const VIEWS: usize = 1024;
+
 /// Datagrams per system call. 32 is where the cost per packet stops falling on the machines measured.
 pub const BATCH: usize = 32;
 /// Batches that a listener takes before misses and targets get their turn.

@@ -1,7 +1,8 @@
 //! Answers by question, bounded in octets. Owns what is kept and for how long; knows nothing of targets.
 //!
-//! Each entry carries the tag of the rule that made it. An entry whose tag is not that of the rule which now
-//! decides is not used: that is how a reload purges just what a changed rule had made, without a pause.
+//! The tag of the rule that made an entry is part of what it is found by: that is how a reload loses just what a
+//! changed rule had made, without a pause, and how views whose rules differ have an answer each. So is the number of
+//! a view that shares nothing.
 
 mod shard;
 mod table;
@@ -45,24 +46,32 @@ const MIN_SHARD: usize = 1 << 20;
 pub struct Key<'a> {
     /// Name in lower case, type, class.
     pub question: &'a [u8],
-    /// RD, AD, CD and DO: see `key_flags`.
-    pub flags: u8,
+    /// RD, AD, CD and DO, and the view if it shares nothing: see `key_flags`.
+    pub flags: u16,
     /// The client subnet, where the endpoint is told it; else empty.
     pub subnet: &'a [u8],
+    /// The tag of the rule whose targets answer.
+    pub rule: u32,
 }
 
 impl<'a> Key<'a> {
-    pub fn of(query: &Query<'a>, subnet: &'a [u8]) -> Key<'a> {
-        Key { question: query.question(), flags: key_flags(query.bits, query.dnssec_ok()), subnet }
+    /// `own` is the number of a view that shares nothing; 0: shared.
+    pub fn of(query: &Query<'a>, subnet: &'a [u8], own: u16, rule: u32) -> Key<'a> {
+        Key { question: query.question(), flags: key_flags(query.bits, query.dnssec_ok(), own), subnet, rule }
     }
 }
 
-/// The client's flags that a target sees, in one octet: nothing leaks from one setting to another.
-pub fn key_flags(bits: u16, dnssec_ok: bool) -> u8 {
-    u8::from(bits & bit::RD != 0)
-        | u8::from(bits & bit::AD != 0) << 1
-        | u8::from(bits & bit::CD != 0) << 2
-        | u8::from(dnssec_ok) << 3
+/// Bits of a key's flags below the view's number.
+const VIEW_SHIFT: u32 = 4;
+
+/// The client's flags that a target sees, and the number of a view that shares nothing (below 4,096): nothing leaks
+/// from one setting to another.
+pub fn key_flags(bits: u16, dnssec_ok: bool, own: u16) -> u16 {
+    u16::from(bits & bit::RD != 0)
+        | u16::from(bits & bit::AD != 0) << 1
+        | u16::from(bits & bit::CD != 0) << 2
+        | u16::from(dnssec_ok) << 3
+        | own << VIEW_SHIFT
 }
 
 /// A kept answer.
@@ -71,7 +80,7 @@ pub struct Entry<'a> {
     pub rule: u32,
     pub stored_at: Ticks,
     pub expires_at: Ticks,
-    pub flags: u8,
+    pub flags: u16,
     pub subnet: &'a [u8],
     /// It was asked for before.
     pub popular: bool,
@@ -79,6 +88,11 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    /// The number of the view that it is kept for; 0: for all.
+    pub fn own(&self) -> u16 {
+        self.flags >> VIEW_SHIFT
+    }
+
     pub fn is_fresh(&self, now: Ticks) -> bool {
         now < self.expires_at
     }
@@ -148,7 +162,7 @@ impl Cache {
     pub fn hash(&self, key: &Key<'_>) -> u32 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(key.question);
-        hasher.write_u8(key.flags);
+        hasher.write_u64(u64::from(key.rule) << 16 | u64::from(key.flags));
         if !key.subnet.is_empty() {
             hasher.write(key.subnet);
         }
@@ -177,11 +191,11 @@ impl Cache {
     }
 
     /// Keeps `answer` for `lifetime`; not at all if that is 0.
-    pub fn insert(&self, key: &Key<'_>, hash: u32, rule: u32, now: Ticks, lifetime: Ticks, answer: &Answer) {
+    pub fn insert(&self, key: &Key<'_>, hash: u32, now: Ticks, lifetime: Ticks, answer: &Answer) {
         if lifetime == 0 {
             return;
         }
-        let new = NewEntry { rule, now, lifetime, answer: answer.as_bytes() };
+        let new = NewEntry { now, lifetime, answer: answer.as_bytes() };
         if let Some(mut shard) = self.shard(hash) {
             shard.insert(key, hash, &new);
         }

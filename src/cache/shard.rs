@@ -11,7 +11,7 @@ use crate::wire::answer::{AnswerRef, QUESTION};
 /// Octets in front of an entry's parts.
 const HEAD: usize = 24;
 /// Where in an entry's head its marks are.
-const STATE: usize = 21;
+const STATE: usize = 23;
 /// Octets of an entry that are fetched ahead: all of an address's.
 const COMMON: usize = 128;
 /// Entries begin at multiples of this.
@@ -38,7 +38,7 @@ struct Head {
     rule: u32,
     stored_at: u32,
     expires_at: u32,
-    flags: u8,
+    flags: u16,
     visited: bool,
     dead: bool,
     subnet_len: usize,
@@ -99,7 +99,7 @@ impl Shard {
         let head = Head {
             len,
             hash,
-            rule: new.rule,
+            rule: key.rule,
             stored_at: new.now,
             expires_at: new.now.saturating_add(new.lifetime),
             flags: key.flags,
@@ -208,7 +208,6 @@ impl Shard {
 
 /// What `insert` stores beside the key. `now` and `lifetime` are in ticks.
 pub struct NewEntry<'a> {
-    pub rule: u32,
     pub now: u32,
     pub lifetime: u32,
     pub answer: &'a [u8],
@@ -229,7 +228,7 @@ fn read_head(ring: &[u8], at: usize) -> Head {
         rule: u32_of(head, 8),
         stored_at: u32_of(head, 12),
         expires_at: u32_of(head, 16),
-        flags: head[20],
+        flags: u16::from_ne_bytes([head[20], head[21]]),
         visited: head[STATE] & VISITED != 0,
         dead: head[STATE] & DEAD != 0,
         subnet_len: usize::from(head[22]),
@@ -243,7 +242,7 @@ fn write_head(ring: &mut [u8], at: usize, head: &Head) {
     room[8..12].copy_from_slice(&head.rule.to_ne_bytes());
     room[12..16].copy_from_slice(&head.stored_at.to_ne_bytes());
     room[16..20].copy_from_slice(&head.expires_at.to_ne_bytes());
-    room[20] = head.flags;
+    room[20..22].copy_from_slice(&head.flags.to_ne_bytes());
     room[STATE] = (u8::from(head.visited) * VISITED) | (u8::from(head.dead) * DEAD);
     room[22] = head.subnet_len as u8;
 }
@@ -267,7 +266,9 @@ fn entry(ring: &[u8], at: usize) -> Entry<'_> {
 /// taken for it.
 fn matches(ring: &[u8], at: usize, key: &Key<'_>, hash: u32) -> bool {
     let head = read_head(ring, at);
-    if (head.hash, head.flags, head.subnet_len) != (hash, key.flags, key.subnet.len()) {
+    if (head.hash, head.rule, head.flags) != (hash, key.rule, key.flags)
+        || head.subnet_len != key.subnet.len()
+    {
         return false;
     }
     let question_at = at + HEAD + QUESTION;

@@ -77,6 +77,7 @@ pub fn show(explanation: &Explanation, paint: Paint) -> String {
         page += &paint.doubtful("no server was asked: this is what the configuration files say\n");
     }
     page += &format!("{}\n\n", wrap(&explanation.summary).join("\n"));
+    page += &labelled("view", &explanation.view.iter().cloned().collect::<Vec<_>>());
     page += &labelled("access", &[access(explanation, paint)]);
     page += &labelled("decision", &decision_lines(&explanation.decision));
     page += &labelled("not", &runner_up_lines(&explanation.runners_up));
@@ -96,11 +97,12 @@ pub fn show(explanation: &Explanation, paint: Paint) -> String {
 }
 
 fn access(explanation: &Explanation, paint: Paint) -> String {
+    let list = &explanation.access.list;
     match (explanation.access.allowed, &explanation.access.network) {
         (true, Some(network)) => format!("allowed by {network}"),
         (true, None) => "allowed".to_owned(),
-        (false, Some(element)) => format!("{} by {element} of [server] allow", paint.bad("refused")),
-        (false, None) => format!("{}: nothing in [server] allow fits this client", paint.bad("refused")),
+        (false, Some(element)) => format!("{} by {element} of {list}", paint.bad("refused")),
+        (false, None) => format!("{}: nothing in {list} fits this client", paint.bad("refused")),
     }
 }
 
@@ -196,7 +198,12 @@ mod tests {
             rtype: "A".into(),
             client: IpAddr::from([10, 0, 0, 1]),
             offline: false,
-            access: Access { allowed: true, network: Some("10.0.0.0/8".into()) },
+            view: None,
+            access: Access {
+                allowed: true,
+                network: Some("10.0.0.0/8".into()),
+                list: "[server] allow".into(),
+            },
             decision: Decision {
                 action: Action::Forward,
                 domain: Some("awsanycompany.corp".into()),

@@ -6,7 +6,7 @@ use crate::control::client::ask;
 use crate::control::protocol::Request;
 use crate::control::report::{
     CacheStatus, EndpointStatus, Listener, LoopStatus, NameStatus, Status, TargetState, TargetStatus,
-    ZoneStatus,
+    ViewStatus, ZoneStatus,
 };
 
 pub fn run(common: &Common) -> anyhow::Result<Exit> {
@@ -23,6 +23,7 @@ pub fn show(status: &Status, paint: Paint) -> String {
     page += &reload_failure(status, paint);
     page += &labelled("listeners", &listener_lines(&status.listeners));
     page += &labelled("zones", &status.zones.iter().map(zone_line).collect::<Vec<_>>());
+    page += &labelled("views", &status.views.iter().flat_map(view_lines).collect::<Vec<_>>());
     page += &labelled("rules", &[status.rules.to_string()]);
     let queries = status.queries.iter().map(|row| format!("{} {}", row.count, row.transport));
     page += &labelled("queries", &[queries.collect::<Vec<_>>().join(", ")]);
@@ -60,6 +61,20 @@ fn listener_lines(listeners: &[Listener]) -> Vec<String> {
 
 pub fn zone_line(zone: &ZoneStatus) -> String {
     format!("{} serial {}, {}", zone.name, zone.serial, count(zone.records, "record"))
+}
+
+/// Two lines a view, in the order in which they are tried.
+fn view_lines(view: &ViewStatus) -> Vec<String> {
+    let own = format!("{}, {}", count(view.rules, "rule"), count(view.zones, "zone"));
+    let rest = match (view.inherit, view.own_cache) {
+        (true, false) => "over the general ones",
+        (true, true) => "over the general ones, with a cache of its own",
+        (false, false) => "alone",
+        (false, true) => "alone, with a cache of its own",
+    };
+    let first = format!("{}: {own} {rest}, {}", view.name, count(view.queries, "query"));
+    let clients = wrap(&format!("for {}", view.clients)).into_iter().map(|line| format!("  {line}"));
+    std::iter::once(first).chain(clients).collect()
 }
 
 fn cache_lines(cache: &CacheStatus) -> Vec<String> {
@@ -195,6 +210,15 @@ mod tests {
             listeners: vec![listener("udp"), listener("tcp")],
             rules: 2,
             zones: vec![ZoneStatus { name: "anycompany.corp".into(), serial: 1, records: 5 }],
+            views: vec![ViewStatus {
+                name: "client-vpn".into(),
+                clients: "10.200.0.0/16".into(),
+                inherit: true,
+                own_cache: false,
+                rules: 2,
+                zones: 1,
+                queries: 40,
+            }],
             endpoints: vec![EndpointStatus {
                 name: "aws-inbound".into(),
                 targets: vec![TargetStatus {
@@ -262,6 +286,8 @@ last reload   refused 1m 1s ago; the configuration above goes on
               dnsfwd.toml:3: unknown key
 listeners     192.168.2.250:53  udp tcp
 zones         anycompany.corp serial 1, 5 records
+views         client-vpn: 2 rules, 1 zone over the general ones, 40 queries
+                for 10.200.0.0/16
 rules         2
 queries       100 udp
 cache         1 entry, 4.0 KiB of 256 MiB

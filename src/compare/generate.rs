@@ -194,7 +194,8 @@ fn reverse(address: IpAddr) -> Option<Name> {
             format!("{d}.{c}.{b}.{a}.in-addr.arpa")
         }
         IpAddr::V6(v6) => {
-            let nibbles = v6.octets().into_iter().rev().map(|octet| format!("{:x}.{:x}.", octet & 15, octet >> 4));
+            let nibbles =
+                v6.octets().into_iter().rev().map(|octet| format!("{:x}.{:x}.", octet & 15, octet >> 4));
             nibbles.chain(["ip6.arpa".to_owned()]).collect()
         }
     };
@@ -208,7 +209,8 @@ mod tests {
     use super::*;
 
     fn asked(text: &str, zone: &str, records: &str) -> Vec<String> {
-        let config = crate::config::load_text(Path::new("dnsfwd.toml"), text.to_owned()).config.expect("sound");
+        let config =
+            crate::config::load_text(Path::new("dnsfwd.toml"), text.to_owned()).config.expect("sound");
         let name = Name::parse(zone).expect("a name");
         let zone = Zone::parse(&name, records, Path::new("zone")).zone.expect("sound");
         let mut gathering = Gathering::default();

@@ -67,7 +67,8 @@ fn lines(said: &Said) -> Vec<((&[u8], u16), u32)> {
             None => lines.push((key, record.ttl)),
         }
     }
-    let absence = said.soa().filter(|soa| !lines.iter().any(|(line, _)| *line == (&soa.owner[..], rtype::SOA)));
+    let absence =
+        said.soa().filter(|soa| !lines.iter().any(|(line, _)| *line == (&soa.owner[..], rtype::SOA)));
     lines.extend(absence.map(|soa| ((&soa.owner[..], rtype::SOA), negative_ttl(soa))));
     lines
 }

@@ -3,40 +3,39 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::BuildHasher;
 use std::net::SocketAddr;
-
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use std::sync::Arc;
 
 use super::files;
 use super::keys::Keys;
 use super::lists::Lists;
 use super::reader::{At, Faults};
-use super::rules::What;
-use super::schema::{
-    Action, Written, WrittenEndpoint, WrittenRule, WrittenRules, WrittenTarget, WrittenZone,
-};
+use super::schema::{Action, Written, WrittenEndpoint, WrittenTarget, WrittenZone};
 use super::source::Place;
 use super::system::{self, Machine};
-use super::{
-    Address, Config, Endpoint, RuleAction, Rules, Server, Target, Zone, defaults, reverse, suggest, warn,
-};
+use super::{Address, Config, Endpoint, Listener, Server, Target, Zone, defaults, suggest, views, warn};
+use crate::policy::access::AccessList;
 use crate::wire::name::Name;
 
 /// With faults recorded the configuration is not whole, and must not be used.
 pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<'_>) -> Config {
     let mut config = std::mem::replace(&mut written.config, defaults::defaults());
+    listen(&written, &mut config);
     listeners(&written, &config, faults);
     ttls(&written, &config, faults);
     bootstrap(&written, &config, machine, faults);
     let keys = Keys::of(&written.keys, faults);
-    let mut lists = Lists::of(&written.acls, &keys, machine, faults);
+    let acls = std::mem::take(&mut written.acls);
+    let mut lists = Lists::of(&acls, &keys, machine, faults);
     if let Some(allow) = &written.allow {
         config.server.allow = lists.access(allow, faults);
     }
-    config.zones = zones(&written.zones, faults);
+    for listener in &written.listeners {
+        let allow = listener.allow.as_ref().map(|allow| lists.access(allow, faults));
+        let listener = listener.address.as_ref().map(|at| Listener { address: at.value, allow });
+        config.server.listeners.extend(listener);
+    }
+    config.zones = zones(&written.zones, &mut lists, faults);
     let (endpoints, index) = endpoints(&written.endpoints, faults);
     config.endpoints = endpoints;
     let mut used = vec![false; config.endpoints.len()];
@@ -46,13 +45,13 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     };
     let system = written.system.as_ref();
     config.server.system = system.and_then(|name| resolve(&name.value, &name.place, faults));
-    let common = config.cache.freshness;
-    let own = written.rules.freshness.iter().map(|own| own.over(&common));
-    config.freshness = std::iter::once(common).chain(own).collect();
-    let (rules, places) = rules(&mut written.rules, resolve, faults);
-    config.rules = rules.shrink();
+    settings(&written, &mut config, &mut lists, faults);
+    let rules = (&mut written.rules, &mut written.view_rules);
+    let table = views::take(rules, &written.views, &mut config, &mut lists, resolve, faults);
+    config.rules = table.rules.shrink();
+    let places = table.places;
     if written.system.is_none() {
-        system_endpoint(&written.rules.rules, &mut config, faults, machine);
+        system_endpoint(&written, &mut config, faults, machine);
     }
     config.acls = lists.finish(faults);
     config.keys.clone_from(&keys.all);
@@ -64,9 +63,40 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     config
 }
 
+/// Where clients are listened to: what `[server]` says and each `[[listener]]`. The default holds where neither is.
+fn listen(written: &Written, config: &mut Config) {
+    if written.listen.is_empty() && !written.listeners.is_empty() {
+        config.server.listen.clear();
+    }
+    let addresses = written.listeners.iter().filter_map(|listener| listener.address.as_ref());
+    config.server.listen.extend(addresses.map(|address| address.value));
+}
+
+/// What rules say of their own, behind what is said for all.
+fn settings(written: &Written, config: &mut Config, lists: &mut Lists<'_>, faults: &mut Faults) {
+    let common = config.cache.freshness;
+    config.freshness = vec![common];
+    for rules in [&written.rules, &written.view_rules] {
+        let allow: Vec<Arc<AccessList>> =
+            rules.allow.iter().map(|allow| lists.access(allow, faults)).collect();
+        for own in &rules.own {
+            config.freshness.push(own.over(&common));
+            config.rule_access.push(own.allow.map(|index| Arc::clone(&allow[usize::from(index)])));
+        }
+    }
+    if config.freshness.len() > usize::from(u16::MAX)
+        && let Some(view) = written.views.first()
+    {
+        let message =
+            format!("rules say more than {} different things of stale answers and access", u16::MAX);
+        faults.error("too-many-settings", &view.place, message, "let more of them say the same");
+    }
+}
+
 fn listeners(written: &Written, config: &Config, faults: &mut Faults) {
     let mut first: HashMap<SocketAddr, &Place> = HashMap::new();
-    for At { value, place } in &written.listen {
+    let more = written.listeners.iter().filter_map(|listener| listener.address.as_ref());
+    for At { value, place } in written.listen.iter().chain(more) {
         if let Some(other) = first.insert(*value, place) {
             let message = format!("{value} is listed twice; the first is at {other}");
             faults.error("duplicate-listen", place, message, "keep one of the two");
@@ -113,11 +143,12 @@ fn ttls(written: &Written, config: &Config, faults: &mut Faults) {
     }
 }
 
-fn zones(written: &[WrittenZone], faults: &mut Faults) -> Vec<Zone> {
+pub(super) fn zones(written: &[WrittenZone], lists: &mut Lists<'_>, faults: &mut Faults) -> Vec<Zone> {
     let mut first: HashMap<&Name, &Place> = HashMap::new();
     let mut zones = Vec::new();
     for zone in written {
         let file = zone.file.as_ref().filter(|file| is_readable(file, faults));
+        let allow = zone.allow.as_ref().map(|allow| lists.access(allow, faults));
         let Some(name) = &zone.name else { continue };
         if let Some(other) = first.get(&name.value) {
             let message = format!("a second zone `{}`; the first is at {other}", name.value);
@@ -126,7 +157,8 @@ fn zones(written: &[WrittenZone], faults: &mut Faults) -> Vec<Zone> {
         }
         first.insert(&name.value, &name.place);
         if let Some(At { value, place }) = file {
-            zones.push(Zone { name: name.value.clone(), file: value.clone(), place: place.location() });
+            let (name, file, place) = (name.value.clone(), value.clone(), place.location());
+            zones.push(Zone { name, file, allow, place });
         }
     }
     zones
@@ -203,137 +235,10 @@ fn sorted<'a>(index: &Index<'a>) -> Vec<&'a str> {
     names
 }
 
-/// Finds the endpoint of a name, and notes that it is used.
-type Resolve<'a> = &'a mut dyn FnMut(&str, &Place, &mut Faults) -> Option<usize>;
-
-/// The rules of all domains, and the place of each.
-fn rules(written: &mut WrittenRules, resolve: Resolve<'_>, faults: &mut Faults) -> (Rules, Vec<Place>) {
-    // As many as there will be, unless networks derive several.
-    let count = written.domains.len();
-    let mut table = RuleTable {
-        rules: Rules::with_capacity(count),
-        places: Vec::with_capacity(count),
-        by_domain: HashTable::with_capacity(count),
-        ..RuleTable::default()
-    };
-    let mut domains = std::mem::take(&mut written.domains).into_iter();
-    let mut networks = std::mem::take(&mut written.networks).into_iter();
-    for rule in &written.rules {
-        let action = action(rule, resolve, faults);
-        if !rule.names_domains && !faults.is_incomplete() {
-            let help = "add domain = \"corp.example\", domains = [...] or reverse = [\"10.0.0.0/16\"]";
-            faults.error("missing-domain", &rule.place, "a rule needs a domain", help);
-        }
-        // A rule whose action is wrong still takes its domains, so that a second one for them shows.
-        let action = action.unwrap_or(RuleAction::System);
-        let what = What { action, follow_cname: rule.follow_cname, freshness: rule.freshness };
-        let does = Does { what, own: table.rules.len() as u32 };
-        for At { value, place } in domains.by_ref().take(rule.domains) {
-            table.put(&value, Claim::Exactly, place, &does, faults);
-        }
-        for At { value, place } in networks.by_ref().take(rule.networks) {
-            let exact = reverse::is_exact(value);
-            let claim = if exact { Claim::Exactly } else { Claim::PartOf(value.prefix_len()) };
-            for domain in reverse::domains(value) {
-                table.put(&domain, claim, place.clone(), &does, faults);
-            }
-        }
-    }
-    (table.rules, table.places)
-}
-
-fn action(rule: &WrittenRule, resolve: Resolve<'_>, faults: &mut Faults) -> Option<RuleAction> {
-    let endpoint = rule.endpoint.as_ref().and_then(|name| resolve(&name.value, &name.place, faults));
-    match rule.action? {
-        Action::Forward if !rule.has_endpoint_key && !faults.is_incomplete() => {
-            let help = "add endpoint = \"...\", or type = \"SYSTEM\" for the system's own nameservers";
-            faults.error("missing-endpoint", &rule.place, "a FORWARD rule needs an endpoint", help);
-            None
-        }
-        Action::Forward => endpoint.map(|endpoint| RuleAction::Forward { endpoint: endpoint as u32 }),
-        Action::System => {
-            if let Some(name) = &rule.endpoint {
-                let message = "a SYSTEM rule has no endpoint of its own";
-                let help =
-                    "leave `endpoint` out; `system` in [server] names the endpoint of all SYSTEM rules";
-                faults.error("system-endpoint", &name.place, message, help);
-            }
-            Some(RuleAction::System)
-        }
-    }
-}
-
-/// The rules so far, and for each domain how it came to have one.
-#[derive(Default)]
-struct RuleTable {
-    rules: Rules,
-    /// Of each rule's domain, or of the network that it derives from.
-    places: Vec<Place>,
-    /// The last two places reported: two networks of one size share all their domains, and one report does.
-    reported: Option<(Place, Place)>,
-    /// Indices of `rules` by domain.
-    by_domain: HashTable<(u32, Claim)>,
-    hasher: RandomState,
-}
-
-/// What one `[[rule]]` does with all its domains.
-struct Does {
-    what: What,
-    /// Where its own rules begin.
-    own: u32,
-}
-
-/// How closely what is written names a domain: the closer one wins it, as the more specific domain does.
-/// A network of /12 and a /16 within it both derive the /16's domain, and the /16 is meant.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Claim {
-    /// One of several domains derived from a network with this prefix length.
-    PartOf(u8),
-    Exactly,
-}
-
-impl RuleTable {
-    fn put(&mut self, domain: &Name, claim: Claim, place: Place, does: &Does, faults: &mut Faults) {
-        let RuleTable { rules, hasher, by_domain, .. } = self;
-        let hash = hasher.hash_one(domain.as_wire());
-        let hash_of = |&(at, _): &(u32, Claim)| hasher.hash_one(rules.at(at).domain);
-        match by_domain.entry(hash, |&(at, _)| rules.at(at).domain == domain.as_wire(), hash_of) {
-            Entry::Vacant(free) => {
-                free.insert((rules.len() as u32, claim));
-                self.rules.push(domain, does.what, &place);
-                self.places.push(place);
-            }
-            Entry::Occupied(mut taken) => {
-                let (at, other) = *taken.get();
-                if claim > other {
-                    *taken.get_mut() = (at, claim);
-                    self.rules.replace(at, does.what, &place);
-                    self.places[at as usize] = place;
-                } else if claim == other {
-                    self.duplicate(domain, &place, at, at >= does.own, faults);
-                }
-            }
-        }
-    }
-
-    fn duplicate(&mut self, domain: &Name, place: &Place, first: u32, same_rule: bool, faults: &mut Faults) {
-        let first = self.places[first as usize].clone();
-        let places = Some((place.clone(), first.clone()));
-        if self.reported == places {
-            return;
-        }
-        self.reported = places;
-        let message = match same_rule {
-            true => format!("`{domain}` is listed twice; the first is at {first}"),
-            false => format!("a second rule for `{domain}`; the first is at {first}"),
-        };
-        faults.error("duplicate-domain", place, message, "keep one of the two");
-    }
-}
-
 /// Adds the system's own nameservers as an endpoint, if a SYSTEM rule needs them.
-fn system_endpoint(written: &[WrittenRule], config: &mut Config, faults: &mut Faults, machine: Machine<'_>) {
-    let Some(rule) = written.iter().find(|rule| rule.action == Some(Action::System)) else { return };
+fn system_endpoint(written: &Written, config: &mut Config, faults: &mut Faults, machine: Machine<'_>) {
+    let mut rules = written.rules.rules.iter().chain(&written.view_rules.rules);
+    let Some(rule) = rules.find(|rule| rule.action == Some(Action::System)) else { return };
     let targets = system_targets(&config.server, machine);
     if targets.is_empty() {
         let message = format!(

@@ -39,7 +39,9 @@ pub fn defaults() -> Config {
         zones: Vec::new(),
         endpoints: Vec::new(),
         rules: Arc::default(),
+        views: Vec::new(),
         freshness: vec![freshness()],
+        rule_access: vec![None],
     }
 }
 
@@ -51,6 +53,7 @@ fn server() -> Server {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, DNS_PORT)),
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, DNS_PORT)),
         ],
+        listeners: Vec::new(),
         workers: workers(),
         az: None,
         system: None,

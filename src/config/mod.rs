@@ -16,8 +16,10 @@ mod rules;
 mod schema;
 mod suggest;
 mod system;
+mod table;
 mod text;
 mod value;
+mod views;
 mod warn;
 
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,18 +74,60 @@ pub struct Config {
     pub acls: Vec<Arc<Acl>>,
     /// What requests and transfers are signed with (RFC 8945), each name once.
     pub keys: Vec<Arc<Key>>,
+    /// The general ones first, then those of each view.
     pub zones: Vec<Zone>,
     pub endpoints: Vec<Endpoint>,
-    /// Shared with who counts their questions.
+    /// The general ones first, then those of each view. Shared with who counts their questions.
     pub rules: Arc<Rules>,
+    /// In the order in which they are tried.
+    pub views: Vec<View>,
     /// How fresh answers must be: what `[cache]` says first, then what rules say of their own, each once. Rules
     /// have an index into this: 100,000 of them must stay small.
     pub freshness: Vec<Freshness>,
+    /// Who may ask for the names of a rule, where it says so itself: by the same index.
+    pub rule_access: Vec<Option<Arc<AccessList>>>,
+}
+
+/// Rules and zones for some clients. The first view whose clients fit decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    pub name: String,
+    pub clients: Arc<AccessList>,
+    /// Who of them may ask, in the place of the server's list.
+    pub allow: Option<Arc<AccessList>>,
+    /// The general rules and zones apply where the view has none as specific.
+    pub inherit: bool,
+    /// Nothing that is kept is shared with other views.
+    pub own_cache: bool,
+    /// Where its zones and rules are among all.
+    pub zones: Range<usize>,
+    pub rules: Range<usize>,
+    /// Of its name.
+    pub place: Location,
+}
+
+/// A listener that differs from the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    pub address: SocketAddr,
+    /// Who may ask there, in the place of the server's list.
+    pub allow: Option<Arc<AccessList>>,
+}
+
+/// What belongs together: what is general, or one view's.
+#[derive(Clone)]
+pub struct Part<'a> {
+    /// None: what is general.
+    pub view: Option<&'a View>,
+    pub zones: Range<usize>,
+    pub rules: Range<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
+    /// All addresses, those of `listeners` too.
     pub listen: Vec<SocketAddr>,
+    pub listeners: Vec<Listener>,
     pub workers: usize,
     pub az: Option<String>,
     /// What SYSTEM rules ask, an index into the endpoints. Set whenever there is a SYSTEM rule.
@@ -165,6 +210,8 @@ pub enum LogFormat {
 pub struct Zone {
     pub name: Name,
     pub file: PathBuf,
+    /// Who may query it, where it says so itself.
+    pub allow: Option<Arc<AccessList>>,
     /// Of the value of `file`.
     pub place: Location,
 }
@@ -209,6 +256,31 @@ impl fmt::Display for Address {
 }
 
 impl Config {
+    /// What is general, then each view.
+    pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let views = self.views.iter();
+        let views =
+            views.map(|view| Part { view: Some(view), zones: view.zones.clone(), rules: view.rules.clone() });
+        std::iter::once(self.general()).chain(views)
+    }
+
+    pub fn general(&self) -> Part<'_> {
+        let (zones, rules) = match self.views.first() {
+            Some(view) => (view.zones.start, view.rules.start),
+            None => (self.zones.len(), self.rules.len()),
+        };
+        Part { view: None, zones: 0..zones, rules: 0..rules }
+    }
+
+    /// The view that a rule belongs to, as an index.
+    pub fn view_of_rule(&self, rule: usize) -> Option<usize> {
+        self.views.iter().position(|view| view.rules.contains(&rule))
+    }
+
+    pub fn view_of_zone(&self, zone: usize) -> Option<usize> {
+        self.views.iter().position(|view| view.zones.contains(&zone))
+    }
+
     /// The names that targets are written as; one may come several times.
     pub fn target_names(&self) -> impl Iterator<Item = &Name> {
         self.endpoints.iter().flat_map(Endpoint::names)

@@ -8,7 +8,7 @@ use super::reader::{At, Faults};
 use super::schema::Written;
 use super::source::Place;
 use super::system::{self, Machine};
-use super::{Address, Config, Location};
+use super::{Address, Config, Location, views};
 use crate::wire::name::{Name, suffixes};
 
 /// `places` are those of the configuration's rules.
@@ -24,19 +24,21 @@ pub(super) fn warn(
     own_targets(written, config, machine, faults);
     endpoints(written, config, used, faults);
     private_ranges(config, places, faults);
+    views::warn(written, config, places, faults);
 }
 
 fn shadowed_rules(config: &Config, places: &[Place], faults: &mut Faults) {
-    if config.zones.is_empty() {
-        return;
-    }
-    let zones: HashMap<&[u8], &Location, RandomState> =
-        config.zones.iter().map(|zone| (zone.name.as_wire(), &zone.place)).collect();
-    for (rule, place) in config.rules.iter().zip(places) {
-        if let Some(zone) = zones.get(rule.domain) {
-            let message = format!("this rule is never asked: zone `{}` at {zone} answers", rule.name());
-            let help = "remove the rule, or the zone if its answers should come from elsewhere";
-            faults.warning("shadowed-rule", place, message, help);
+    for part in config.parts().filter(|part| !part.zones.is_empty()) {
+        let zones = &config.zones[part.zones];
+        let zones: HashMap<&[u8], &Location, RandomState> =
+            zones.iter().map(|zone| (zone.name.as_wire(), &zone.place)).collect();
+        for index in part.rules {
+            let rule = config.rules.at(index as u32);
+            if let Some(zone) = zones.get(rule.domain) {
+                let message = format!("this rule is never asked: zone `{}` at {zone} answers", rule.name());
+                let help = "remove the rule, or the zone if its answers should come from elsewhere";
+                faults.warning("shadowed-rule", &places[index], message, help);
+            }
         }
     }
 }
@@ -77,9 +79,11 @@ fn endpoints(written: &Written, config: &Config, used: &[bool], faults: &mut Fau
 /// public servers (RFC 6303 section 3: "caching recursive nameservers (should) by default serve" them
 /// empty), which surprises who has such names at the other end.
 fn private_ranges(config: &Config, places: &[Place], faults: &mut Faults) {
-    let Some(all) = config.rules.iter().position(|rule| rule.domain.len() == 1) else { return };
-    let zones = config.zones.iter().map(|zone| zone.name.as_wire());
-    let names = config.rules.iter().map(|rule| rule.domain).chain(zones);
+    let general = config.general();
+    let rules = || config.rules.iter().take(general.rules.end);
+    let Some(all) = rules().position(|rule| rule.domain.len() == 1) else { return };
+    let zones = config.zones[general.zones.clone()].iter().map(|zone| zone.name.as_wire());
+    let names = rules().map(|rule| rule.domain).chain(zones);
     let answered: Answered<'_> = names.filter(|name| name.ends_with(b"\x04arpa\0")).collect();
     let open: Vec<u8> =
         (16..32).filter(|octet| !covered(&format!("{octet}.172.in-addr.arpa"), &answered)).collect();

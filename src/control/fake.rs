@@ -98,6 +98,7 @@ pub fn status() -> Status {
         }],
         rules: 2,
         zones: vec![ZoneStatus { name: "anycompany.corp".into(), serial: 1, records: 5 }],
+        views: Vec::new(),
         endpoints: vec![EndpointStatus {
             name: "aws-inbound".into(),
             targets: vec![target_status()],
@@ -140,7 +141,8 @@ pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
         rtype: super::rtype::show(rtype),
         client,
         offline: false,
-        access: Access { allowed: true, network: Some("10.0.0.0/8".into()) },
+        view: None,
+        access: Access { allowed: true, network: Some("10.0.0.0/8".into()), list: "[server] allow".into() },
         decision: Decision {
             action: Action::Forward,
             domain: Some("awsanycompany.corp".into()),
@@ -173,6 +175,7 @@ pub fn sample() -> Sample {
             QueryCount { transport: "tcp".into(), rcode: 0, count: 3 },
         ],
         answers: vec![AnswerCount { source: "cache".into(), count: 80 }],
+        views: vec![ViewCount { view: "client-vpn".into(), count: 7 }],
         decisions: vec![DecisionCount { kind: Action::Forward, domain: ".".into(), count: 12 }],
         exchanges: vec![ExchangeSample {
             rule: "awsanycompany.corp".into(),

@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 /// Every family: name, kind, labels, help. The README's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 33] = [
+pub const FAMILIES: [(&str, Kind, &str, &str); 34] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -27,6 +27,12 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 33] = [
         Kind::Counter,
         "kind, domain",
         "Queries by the rule, zone or built-in name that decided them.",
+    ),
+    (
+        "dnsfwd_view_queries_total",
+        Kind::Counter,
+        "view",
+        "Queries by the view that the client belongs to, if there are views.",
     ),
     ("dnsfwd_dropped_packets_total", Kind::Counter, "reason", "Packets dropped without a reply."),
     (
@@ -176,6 +182,9 @@ fn publish_traffic(sample: &Sample) {
     for row in &sample.decisions {
         let labels = [("kind", action_name(row.kind).to_owned()), ("domain", row.domain.clone())];
         counter!("dnsfwd_decisions_total", &labels).absolute(row.count);
+    }
+    for row in &sample.views {
+        counter!("dnsfwd_view_queries_total", "view" => row.view.clone()).absolute(row.count);
     }
     for row in &sample.dropped {
         counter!("dnsfwd_dropped_packets_total", "reason" => row.reason.clone()).absolute(row.count);

@@ -82,6 +82,8 @@ pub struct Status {
     pub listeners: Vec<Listener>,
     pub rules: u64,
     pub zones: Vec<ZoneStatus>,
+    /// In the order in which they are tried.
+    pub views: Vec<ViewStatus>,
     pub endpoints: Vec<EndpointStatus>,
     /// Rules with targets that ask this server for the rules' own names.
     pub loops: Vec<LoopStatus>,
@@ -113,6 +115,19 @@ pub struct ZoneStatus {
     pub name: String,
     pub serial: u32,
     pub records: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewStatus {
+    pub name: String,
+    /// Its access list.
+    pub clients: String,
+    pub inherit: bool,
+    /// It shares nothing of what is kept.
+    pub own_cache: bool,
+    pub rules: u64,
+    pub zones: u64,
+    pub queries: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -240,6 +255,8 @@ pub struct Explanation {
     pub client: IpAddr,
     /// True when this comes from the configuration files alone, without a server's state.
     pub offline: bool,
+    /// The client's view and why it is that; none where there are no views.
+    pub view: Option<String>,
     pub access: Access,
     pub decision: Decision,
     /// What else could have matched, nearest first.
@@ -263,6 +280,8 @@ pub struct Access {
     pub allowed: bool,
     /// The element of the access list that decides; none if none fits.
     pub network: Option<String>,
+    /// Which access list that is, such as `[server] allow`.
+    pub list: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -390,6 +409,8 @@ pub struct Sample {
     pub queries: Vec<QueryCount>,
     pub answers: Vec<AnswerCount>,
     pub decisions: Vec<DecisionCount>,
+    /// Empty if there are no views.
+    pub views: Vec<ViewCount>,
     /// What rules asked of targets.
     pub exchanges: Vec<ExchangeSample>,
     /// The targets themselves, whichever rule asks them.
@@ -432,6 +453,14 @@ pub struct DecisionCount {
     pub kind: Action,
     /// Empty when nothing matched. One series each: whoever samples leaves out those that count zero.
     pub domain: String,
+    pub count: u64,
+}
+
+/// Queries of clients of one view, those refused by an access list left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewCount {
+    /// `(general)` for clients that no view is for.
+    pub view: String,
     pub count: u64,
 }
 

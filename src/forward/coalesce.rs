@@ -18,25 +18,38 @@ pub struct Question {
     /// Of the client's flags, those that a target has to know: RD, AD, CD.
     bits: u16,
     dnssec_ok: bool,
+    /// The number of a view that shares nothing; 0: shared.
+    own: u16,
     rule: u32,
     /// Of all that; only spreads locks and slots.
     pub hash: u32,
 }
 
 impl Question {
-    /// A question of a rule (by its tag). `hash` is any hash of the rest.
-    pub fn new(ask: &Ask<'_>, rule: u32, hash: u32) -> Question {
+    /// A question of a rule (by its tag), for a view that shares nothing (by its number) or for all (0). `hash` is any
+    /// hash of the rest.
+    pub fn new(ask: &Ask<'_>, rule: u32, own: u16, hash: u32) -> Question {
         let octets = match ask.client_subnet {
             [] => ask.question.into(),
             subnet => [ask.question, subnet].concat().into(),
         };
         let subnet_at = ask.question.len() as u16;
-        Question { octets, subnet_at, bits: ask.bits, dnssec_ok: ask.dnssec_ok, rule, hash }
+        Question { octets, subnet_at, bits: ask.bits, dnssec_ok: ask.dnssec_ok, own, rule, hash }
     }
 
     /// Name in lower case, type, class.
     pub fn asked(&self) -> &[u8] {
         &self.octets[..usize::from(self.subnet_at)]
+    }
+
+    /// The tag of its rule.
+    pub fn rule(&self) -> u32 {
+        self.rule
+    }
+
+    /// The number of the view that it is for; 0: for all.
+    pub fn own(&self) -> u16 {
+        self.own
     }
 
     pub fn ask(&self) -> Ask<'_> {
@@ -139,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    fn question(subnet: &[u8], dnssec_ok: bool, rule: u32) -> Question {
+    fn question_of(subnet: &[u8], dnssec_ok: bool, rule: u32, own: u16) -> Question {
         let ask = Ask {
             question: &[1, b'a', 0, 0, 1, 0, 1],
             bits: 0x100,
@@ -147,7 +160,11 @@ mod tests {
             client_subnet: subnet,
             edns: true,
         };
-        Question::new(&ask, rule, 3)
+        Question::new(&ask, rule, own, 3)
+    }
+
+    fn question(subnet: &[u8], dnssec_ok: bool, rule: u32) -> Question {
+        question_of(subnet, dnssec_ok, rule, 0)
     }
 
     #[test]
@@ -159,10 +176,16 @@ mod tests {
         assert_eq!(in_flight.join(&question(&[], false, 7), lead), Role::Lead);
         assert_eq!(in_flight.join(&question(&[], false, 7), here), Role::Join(lead.flight));
         assert_eq!(in_flight.join(&question(&[], false, 7), there), Role::Follow);
-        for other in [question(&[], true, 7), question(&[], false, 8), question(&[0, 1, 24, 0], false, 7)] {
+        let others = [
+            question(&[], true, 7),
+            question(&[], false, 8),
+            question(&[0, 1, 24, 0], false, 7),
+            question_of(&[], false, 7, 1),
+        ];
+        for other in others {
             assert_eq!(in_flight.join(&other, seat(2)), Role::Lead, "another question in some respect");
         }
-        assert_eq!(in_flight.leads_of(7).len(), 3);
+        assert_eq!(in_flight.leads_of(7).len(), 4);
         assert_eq!(in_flight.leave(&question(&[], false, 7), lead), [there]);
         assert_eq!(in_flight.leave(&question(&[], false, 7), lead), []);
         assert_eq!(in_flight.join(&question(&[], false, 7), there), Role::Lead);

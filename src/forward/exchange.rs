@@ -332,7 +332,7 @@ fn own_question(name: &Name, rtype: u16) -> Question {
     let fixed = [rtype.to_be_bytes(), class::IN.to_be_bytes()].concat();
     let question = [name.as_wire(), &fixed].concat();
     let ask = Ask { question: &question, bits: bit::RD, dnssec_ok: false, client_subnet: &[], edns: true };
-    Question::new(&ask, 0, 0)
+    Question::new(&ask, 0, 0, 0)
 }
 
 fn slow<E, W>(flight: FlightId, question: Question, errand: E, waiters: SmallVec<[W; 1]>) -> Finished<E, W> {

@@ -89,7 +89,7 @@ fn ask(group: &Rc<Group>, times: usize) -> Vec<Fetched> {
     let mut question = Name::parse("a.example").unwrap().as_wire().to_vec();
     question.extend_from_slice(&[0, 1, 0, 1]);
     let ask = Ask { question: &question, bits: bit::RD, dnssec_ok: false, client_subnet: &[], edns: true };
-    let question = Question::new(&ask, 1, 0);
+    let question = Question::new(&ask, 1, 0, 0);
     let asking = async {
         let asker = Rc::new_cyclic(|own: &std::rc::Weak<Asker>| Asker {
             network: Network::new(own.clone()),

@@ -91,10 +91,47 @@ impl Kept {
     }
 }
 
-/// Rules, zones and built-in names by domain.
+/// Rules, zones and built-in names by domain: the general ones, or those of one view.
 pub struct Policy {
     nodes: SuffixMap<Node>,
     actions: Vec<RuleAction>,
+    /// The index of its first rule.
+    first_rule: Index,
+}
+
+/// The policy of a view over the general one: the most specific domain of both decides, and at one domain the view's
+/// own rule or zone does. Nothing is copied, however large the general policy is.
+#[derive(Clone, Copy)]
+pub struct Layered<'a> {
+    pub own: &'a Policy,
+    pub general: &'a Policy,
+}
+
+/// Where decisions come from.
+trait Nodes {
+    fn walk<'a>(&'a self, qname: &'a [u8], see: impl FnMut(&'a [u8], &'a Node) -> Walk);
+
+    fn action(&self, rule: Index) -> RuleAction;
+}
+
+impl Nodes for Policy {
+    fn walk<'a>(&'a self, qname: &'a [u8], see: impl FnMut(&'a [u8], &'a Node) -> Walk) {
+        self.nodes.walk(qname, see);
+    }
+
+    fn action(&self, rule: Index) -> RuleAction {
+        self.actions[(rule - self.first_rule) as usize]
+    }
+}
+
+impl Nodes for Layered<'_> {
+    fn walk<'a>(&'a self, qname: &'a [u8], see: impl FnMut(&'a [u8], &'a Node) -> Walk) {
+        self.own.nodes.walk_with(&self.general.nodes, qname, see);
+    }
+
+    fn action(&self, rule: Index) -> RuleAction {
+        if rule >= self.own.first_rule { self.own.action(rule) } else { self.general.action(rule) }
+    }
 }
 
 /// A domain that covers a name, for `explain`'s runners-up: longest first.
@@ -114,20 +151,30 @@ impl Policy {
         rules: impl IntoIterator<Item = (&'a [u8], RuleAction)>,
         builtins: impl IntoIterator<Item = &'a [u8]>,
     ) -> Policy {
+        Policy::starting_at((0, 0), zones, rules, builtins)
+    }
+
+    /// The same, with the indices of the first zone and the first rule: a view's are behind the general ones.
+    pub fn starting_at<'a>(
+        (first_zone, first_rule): (Index, Index),
+        zones: impl IntoIterator<Item = &'a [u8]>,
+        rules: impl IntoIterator<Item = (&'a [u8], RuleAction)>,
+        builtins: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Policy {
         let rules = rules.into_iter();
         let mut nodes = SuffixMap::with_capacity(rules.size_hint().0);
-        for (index, domain) in (0..).zip(zones) {
+        for (index, domain) in (first_zone..).zip(zones) {
             nodes.entry(domain, Node::default).zone = Kept::new(index);
         }
         let mut actions = Vec::with_capacity(rules.size_hint().0);
-        for (index, (domain, action)) in (0..).zip(rules) {
+        for (index, (domain, action)) in (first_rule..).zip(rules) {
             nodes.entry(domain, Node::default).rule = Kept::new(index);
             actions.push(action);
         }
         for (index, domain) in (0..).zip(builtins) {
             nodes.entry(domain, Node::default).builtin = Kept::new(index);
         }
-        Policy { nodes, actions }
+        Policy { nodes, actions, first_rule }
     }
 
     /// Decides on a question: folded name, type, class.
@@ -136,52 +183,7 @@ impl Policy {
     /// name also steps aside for a broader zone or rule other than `.`: whoever forwards `in-addr.arpa` means
     /// the private ranges in it too, and who forwards `.` does not.
     pub fn decide(&self, qname: &[u8], qtype: u16, qclass: u16) -> Decision {
-        let local = is_internet(qclass);
-        let mut builtin = None;
-        let mut ds_cut = None;
-        let mut found = None;
-        self.nodes.walk(qname, |domain, node| {
-            if let (Some(zone), true) = (node.zone.get(), local) {
-                if qtype == rtype::DS && domain.len() == qname.len() && domain.len() > 1 && ds_cut.is_none() {
-                    ds_cut = Some(zone);
-                    return Walk::On;
-                }
-                found = Some(Decision { action: Action::Zone(zone), because: Because::LocalZone });
-                return Walk::Stop;
-            }
-            if let Some(rule) = node.rule.get()
-                && !(domain.len() == 1 && builtin.is_some())
-            {
-                found = Some(self.apply(rule, qname, local, builtin));
-                return Walk::Stop;
-            }
-            if let (Some(index), None, true) = (node.builtin.get(), builtin, local) {
-                builtin = Some(index);
-            }
-            Walk::On
-        });
-        settle(found, ds_cut, builtin)
-    }
-
-    fn apply(&self, rule: Index, qname: &[u8], local: bool, builtin: Option<Index>) -> Decision {
-        if self.actions[rule as usize] == RuleAction::Forward {
-            return Decision { action: Action::Forward { rule }, because: Because::MostSpecificRule };
-        }
-        let own = if local { self.own_knowledge(qname).or(builtin.map(Action::Builtin)) } else { None };
-        match own {
-            Some(action) => Decision { action, because: Because::SystemRule(rule) },
-            None => Decision { action: Action::System { rule }, because: Because::MostSpecificRule },
-        }
-    }
-
-    /// The longest zone or built-in name that covers `qname`, rules left aside.
-    fn own_knowledge(&self, qname: &[u8]) -> Option<Action> {
-        let mut own = None;
-        self.nodes.walk(qname, |_, node| {
-            own = node.zone.get().map(Action::Zone).or(node.builtin.get().map(Action::Builtin));
-            if own.is_some() { Walk::Stop } else { Walk::On }
-        });
-        own
+        decide(self, qname, qtype, qclass)
     }
 
     /// The rule of exactly this domain.
@@ -196,15 +198,81 @@ impl Policy {
 
     /// All that covers a name, longest first.
     pub fn candidates(&self, qname: &[u8]) -> Vec<Candidate> {
-        let mut all = Vec::new();
-        self.nodes.walk(qname, |domain, node| {
-            let domain = Name::from_wire(domain).expect("the table holds names only");
-            let Node { zone, rule, builtin } = node;
-            all.push(Candidate { domain, zone: zone.get(), rule: rule.get(), builtin: builtin.get() });
-            Walk::On
-        });
-        all
+        candidates(self, qname)
     }
+}
+
+impl Layered<'_> {
+    /// As [`Policy::decide`].
+    pub fn decide(&self, qname: &[u8], qtype: u16, qclass: u16) -> Decision {
+        decide(self, qname, qtype, qclass)
+    }
+
+    /// As [`Policy::candidates`], at one domain the view's own first.
+    pub fn candidates(&self, qname: &[u8]) -> Vec<Candidate> {
+        candidates(self, qname)
+    }
+}
+
+#[inline]
+fn decide(nodes: &impl Nodes, qname: &[u8], qtype: u16, qclass: u16) -> Decision {
+    let local = is_internet(qclass);
+    let mut builtin = None;
+    let mut ds_cut = None;
+    let mut found = None;
+    nodes.walk(qname, |domain, node| {
+        if let (Some(zone), true) = (node.zone.get(), local) {
+            if qtype == rtype::DS && domain.len() == qname.len() && domain.len() > 1 {
+                ds_cut = ds_cut.or(Some(zone));
+                return Walk::On;
+            }
+            found = Some(Decision { action: Action::Zone(zone), because: Because::LocalZone });
+            return Walk::Stop;
+        }
+        if let Some(rule) = node.rule.get()
+            && !(domain.len() == 1 && builtin.is_some())
+        {
+            found = Some(apply(nodes, rule, qname, local, builtin));
+            return Walk::Stop;
+        }
+        if let (Some(index), None, true) = (node.builtin.get(), builtin, local) {
+            builtin = Some(index);
+        }
+        Walk::On
+    });
+    settle(found, ds_cut, builtin)
+}
+
+fn apply(nodes: &impl Nodes, rule: Index, qname: &[u8], local: bool, builtin: Option<Index>) -> Decision {
+    if nodes.action(rule) == RuleAction::Forward {
+        return Decision { action: Action::Forward { rule }, because: Because::MostSpecificRule };
+    }
+    let own = if local { own_knowledge(nodes, qname).or(builtin.map(Action::Builtin)) } else { None };
+    match own {
+        Some(action) => Decision { action, because: Because::SystemRule(rule) },
+        None => Decision { action: Action::System { rule }, because: Because::MostSpecificRule },
+    }
+}
+
+/// The longest zone or built-in name that covers `qname`, rules left aside.
+fn own_knowledge(nodes: &impl Nodes, qname: &[u8]) -> Option<Action> {
+    let mut own = None;
+    nodes.walk(qname, |_, node| {
+        own = node.zone.get().map(Action::Zone).or(node.builtin.get().map(Action::Builtin));
+        if own.is_some() { Walk::Stop } else { Walk::On }
+    });
+    own
+}
+
+fn candidates(nodes: &impl Nodes, qname: &[u8]) -> Vec<Candidate> {
+    let mut all = Vec::new();
+    nodes.walk(qname, |domain, node| {
+        let domain = Name::from_wire(domain).expect("the table holds names only");
+        let Node { zone, rule, builtin } = node;
+        all.push(Candidate { domain, zone: zone.get(), rule: rule.get(), builtin: builtin.get() });
+        Walk::On
+    });
+    all
 }
 
 fn settle(found: Option<Decision>, ds_cut: Option<Index>, builtin: Option<Index>) -> Decision {

@@ -71,6 +71,30 @@ impl<V> SuffixMap<V> {
         }
     }
 
+    /// As `walk`, over two tables at once: at one domain the value of this one comes first.
+    pub fn walk_with<'a>(
+        &'a self,
+        other: &'a SuffixMap<V>,
+        qname: &'a [u8],
+        mut see: impl FnMut(&'a [u8], &'a V) -> Walk,
+    ) {
+        let mut depth = name::label_count(qname);
+        let mut suffix = qname;
+        loop {
+            for map in [self, other] {
+                if map.depths[depth]
+                    && let Some(value) = map.get(suffix)
+                    && see(suffix, value) == Walk::Stop
+                {
+                    return;
+                }
+            }
+            let Some(parent) = name::parent(suffix) else { return };
+            suffix = parent;
+            depth -= 1;
+        }
+    }
+
     /// The value of exactly this domain.
     pub fn get(&self, domain: &[u8]) -> Option<&V> {
         let hash = self.hasher.hash_one(domain);

@@ -1,12 +1,13 @@
 //! Numbers of the query path. Each worker writes its own, so that counting costs a load and a store; whoever
 //! reads adds them up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::builtins::builtins;
 use super::line::Full;
+use super::views::ViewIndex;
 use crate::config::{self, Config};
 use crate::control::report;
 use crate::policy::Action;
@@ -172,6 +173,9 @@ pub fn sum<'a>(workers: &'a [Arc<WorkerCounts>], number: impl Fn(&'a WorkerCount
     workers.iter().map(|worker| number(worker).load(Relaxed)).sum()
 }
 
+/// What questions are counted under that no view is for, where there are views. No view can be called so.
+pub const GENERAL: &str = "(general)";
+
 /// Of a rule, zone or built-in name; without a name when nothing matched.
 type Label = (report::Action, Option<Name>);
 type Totals = HashMap<Label, u64>;
@@ -179,36 +183,44 @@ type Totals = HashMap<Label, u64>;
 /// Decisions by rule, zone and built-in name of one snapshot: a row of numbers for each worker. When the last
 /// worker has let go of the snapshot, they go into the history, so that a reload loses no count.
 pub struct Decisions {
-    /// Rules, then zones, then built-in names, then what nothing covers.
+    /// Rules, then zones, then built-in names, then what nothing covers; then, if there are views, questions of clients
+    /// without one and of each.
     rows: Box<[Box<[AtomicU64]>]>,
     rules: Arc<config::Rules>,
     zones: Box<[Name]>,
+    /// The names of views, what is general first; empty if there are none.
+    views: Box<[String]>,
     history: Arc<Mutex<History>>,
 }
 
 #[derive(Default)]
 struct History {
     totals: Totals,
+    views: BTreeMap<String, u64>,
     live: Vec<Weak<Decisions>>,
 }
 
 impl Decisions {
     pub fn new(config: &Config, before: Option<&Arc<Decisions>>) -> Arc<Decisions> {
         let zones: Box<[Name]> = config.zones.iter().map(|zone| zone.name.clone()).collect();
-        let len = config.rules.len() + zones.len() + builtins().len() + 1;
+        let names = std::iter::once(GENERAL).chain(config.views.iter().map(|view| view.name.as_str()));
+        let views: Box<[String]> =
+            if config.views.is_empty() { Box::default() } else { names.map(str::to_owned).collect() };
+        let len = config.rules.len() + zones.len() + builtins().len() + 1 + views.len();
         let row = || (0..len).map(|_| AtomicU64::new(0)).collect();
         let history = before.map_or_else(Arc::default, |before| Arc::clone(&before.history));
         let decisions = Arc::new(Decisions {
             rows: (0..config.server.workers).map(|_| row()).collect(),
             rules: Arc::clone(&config.rules),
             zones,
+            views,
             history,
         });
         decisions.lock().live.push(Arc::downgrade(&decisions));
         decisions
     }
 
-    pub fn count(&self, counts: &WorkerCounts, action: Action) {
+    pub fn count(&self, counts: &WorkerCounts, action: Action, view: ViewIndex) {
         let zones_at = self.rules.len();
         // The workers are those of the start; a snapshot with fewer rows counts the others with its first.
         let row = self.rows.get(counts.worker).unwrap_or(&self.rows[0]);
@@ -216,9 +228,13 @@ impl Decisions {
             Action::Forward { rule } | Action::System { rule } => rule as usize,
             Action::Zone(index) => zones_at + index as usize,
             Action::Builtin(index) => zones_at + self.zones.len() + index as usize,
-            Action::Refuse => row.len() - 1,
+            Action::Refuse => row.len() - 1 - self.views.len(),
         };
         bump(&row[at]);
+        if !self.views.is_empty() {
+            let view = view.map_or(0, |view| usize::from(view) + 1);
+            bump(&row[row.len() - self.views.len() + view]);
+        }
     }
 
     /// What a row counts at an index.
@@ -246,6 +262,36 @@ impl Decisions {
         history.retain(|(action, name), _| name.as_ref().is_none_or(|name| wanted(*action, name)));
     }
 
+    /// Forgets the counts of views that are gone.
+    pub fn retain_views(&self) {
+        self.lock().views.retain(|name, _| self.views.contains(name));
+    }
+
+    /// Questions by view since the process began, those without one under [`GENERAL`]; empty if there are no views.
+    pub fn views(&self) -> Vec<report::ViewCount> {
+        let (mut totals, live) = {
+            let history = self.lock();
+            let live: Vec<Arc<Decisions>> = history.live.iter().filter_map(Weak::upgrade).collect();
+            (history.views.clone(), live)
+        };
+        for decisions in &live {
+            decisions.add_views_to(&mut totals);
+        }
+        let count = |view: &String| report::ViewCount {
+            view: view.clone(),
+            count: totals.get(view).copied().unwrap_or_default(),
+        };
+        self.views.iter().map(count).collect()
+    }
+
+    fn add_views_to(&self, totals: &mut BTreeMap<String, u64>) {
+        let first = self.rows[0].len() - self.views.len();
+        for (index, view) in self.views.iter().enumerate() {
+            let count: u64 = self.rows.iter().map(|row| row[first + index].load(Relaxed)).sum();
+            *totals.entry(view.clone()).or_default() += count;
+        }
+    }
+
     /// All decisions since the process began, those that count zero left out.
     pub fn totals(&self) -> Vec<report::DecisionCount> {
         let (mut totals, live) = {
@@ -266,7 +312,7 @@ impl Decisions {
     }
 
     fn add_to(&self, totals: &mut Totals) {
-        for at in 0..self.rows[0].len() {
+        for at in 0..self.rows[0].len() - self.views.len() {
             let count: u64 = self.rows.iter().map(|row| row[at].load(Relaxed)).sum();
             if count > 0 {
                 *totals.entry(self.label(at)).or_default() += count;
@@ -283,6 +329,7 @@ impl Drop for Decisions {
     fn drop(&mut self) {
         let mut history = self.lock();
         self.add_to(&mut history.totals);
+        self.add_views_to(&mut history.views);
         history.live.retain(|live| live.strong_count() > 0);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use super::snapshot::Snapshot;
 use crate::config::units::{format_duration, format_size};
 use crate::config::{Config, Expect, Freshness, Rule, RuleAction};
 use crate::control::report::{Change, ChangeKind, ChangeVerb};
+use crate::policy::access::AccessList;
 use crate::wire::header::rcode_name;
+use crate::wire::name::Name;
 
 pub fn changes(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
     let mut changes = rules(old, new);
@@ -18,6 +21,7 @@ pub fn changes(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
     compare(ChangeKind::Zone, &zones(old), &zones(new), &mut changes);
     compare(ChangeKind::Listener, &listeners(&old.config), &listeners(&new.config), &mut changes);
     compare(ChangeKind::Setting, &settings(&old.config), &settings(&new.config), &mut changes);
+    compare(ChangeKind::Setting, &views(&old.config), &views(&new.config), &mut changes);
     compare(ChangeKind::Setting, &access(&old.config), &access(&new.config), &mut changes);
     secrets(&old.config, &new.config, &mut changes);
     for change in &mut changes {
@@ -52,29 +56,45 @@ fn compare(kind: ChangeKind, old: &Described, new: &Described, changes: &mut Vec
 
 /// As `compare`, but with words for those only that differ: of 100,000 rules, most are as before.
 fn rules(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
-    let change = |rule: Rule<'_>, change, detail| Change {
+    let change = |view: Option<&str>, rule: Rule<'_>, change, detail| Change {
         kind: ChangeKind::Rule,
-        what: rule.name().to_string(),
+        what: in_view(&rule.name(), view),
         change,
         detail,
     };
-    let gone_or_changed = old.config.rules.iter().filter_map(|rule| {
+    let (mut changes, mut added) = (Vec::new(), Vec::new());
+    for (view, rule) in parts(&old.config) {
         let before = Does::of(rule, old);
-        match new.rule_for(rule.domain).map(|(rule, _, _)| Does::of(rule, new)) {
-            None => Some(change(rule, ChangeVerb::Removed, before.to_string())),
-            Some(now) => {
-                (now != before).then(|| change(rule, ChangeVerb::Changed, format!("{before} -> {now}")))
+        let now = new.rule_in(view, rule.domain).map(|index| Does::of(new.config.rules.at(index), new));
+        match now {
+            None => changes.push(change(view, rule, ChangeVerb::Removed, before.to_string())),
+            Some(now) if now != before => {
+                changes.push(change(view, rule, ChangeVerb::Changed, format!("{before} -> {now}")));
             }
+            Some(_) => {}
         }
-    });
-    let is_new = |rule: &Rule<'_>| old.rule_for(rule.domain).is_none();
-    let added = new.config.rules.iter().filter(is_new);
-    let added = added.map(|rule| change(rule, ChangeVerb::Added, Does::of(rule, new).to_string()));
-    let (mut changes, mut added): (Vec<Change>, Vec<Change>) = (gone_or_changed.collect(), added.collect());
+    }
+    for (view, rule) in parts(&new.config) {
+        if old.rule_in(view, rule.domain).is_none() {
+            added.push(change(view, rule, ChangeVerb::Added, Does::of(rule, new).to_string()));
+        }
+    }
     changes.sort_by(|one, other| one.what.cmp(&other.what));
     added.sort_by(|one, other| one.what.cmp(&other.what));
     changes.append(&mut added);
     changes
+}
+
+/// All rules, each with the name of its view.
+fn parts(config: &Config) -> impl Iterator<Item = (Option<&str>, Rule<'_>)> {
+    config.parts().flat_map(move |part| {
+        let view = part.view.map(|view| view.name.as_str());
+        part.rules.map(move |index| (view, config.rules.at(index as u32)))
+    })
+}
+
+fn in_view(name: &Name, view: Option<&str>) -> String {
+    view.map_or_else(|| name.to_string(), |view| format!("{name} of view {view}"))
 }
 
 /// What a rule does, as far as operators have said it.
@@ -85,6 +105,7 @@ struct Does<'a> {
     follow_cname: bool,
     /// Where it says something of its own.
     freshness: Option<&'a Freshness>,
+    allow: Option<&'a AccessList>,
 }
 
 impl<'a> Does<'a> {
@@ -96,7 +117,8 @@ impl<'a> Does<'a> {
             RuleAction::System => None,
         };
         let freshness = (rule.freshness > 0).then(|| &snapshot.config.freshness[rule.freshness as usize]);
-        Does { endpoint, follow_cname: rule.follow_cname, freshness }
+        let allow = snapshot.config.rule_access[rule.freshness as usize].as_deref();
+        Does { endpoint, follow_cname: rule.follow_cname, freshness, allow }
     }
 }
 
@@ -107,6 +129,9 @@ impl fmt::Display for Does<'_> {
             None => f.write_str("SYSTEM")?,
         }
         f.write_str(if self.follow_cname { "" } else { ", CNAMEs not followed" })?;
+        if let Some(allow) = self.allow {
+            write!(f, ", allow {allow}")?;
+        }
         match self.freshness {
             Some(freshness) => {
                 freshness_words(freshness).iter().try_for_each(|(key, value)| write!(f, ", {key} {value}"))
@@ -148,16 +173,34 @@ fn probe(probe: &crate::config::Probe) -> String {
 
 /// Serial and content: an edit that forgot the serial is a change too.
 fn zones(snapshot: &Snapshot) -> Described {
-    let describe = |zone: &Arc<crate::zone::Zone>| {
+    let describe = |(index, zone): (usize, &Arc<crate::zone::Zone>)| {
+        let config = &snapshot.config;
+        let view = config.view_of_zone(index).map(|view| config.views[view].name.as_str());
         let content = format!(
-            "serial {}, {} records, content {:08x}",
+            "serial {}, {} records, content {:08x}{}",
             zone.serial(),
             zone.records(),
-            zone.digest() as u32
+            zone.digest() as u32,
+            allow(config.zones[index].allow.as_deref())
         );
-        (zone.name().to_string(), content)
+        (in_view(zone.name(), view), content)
     };
-    snapshot.zones.iter().map(describe).collect()
+    snapshot.zones.iter().enumerate().map(describe).collect()
+}
+
+fn allow(list: Option<&AccessList>) -> String {
+    list.map_or_else(String::new, |list| format!(", allow {list}"))
+}
+
+fn views(config: &Config) -> Described {
+    let describe = |(index, view): (usize, &crate::config::View)| {
+        let inherit = if view.inherit { "inherits" } else { "alone" };
+        let cache = if view.own_cache { "own" } else { "shared" };
+        let allow = allow(view.allow.as_deref());
+        let content = format!("number {}, for {}, {inherit}, cache {cache}{allow}", index + 1, view.clients);
+        (format!("view.{}", view.name), content)
+    };
+    config.views.iter().enumerate().map(describe).collect()
 }
 
 /// Named access lists and keys. A secret has no words.
@@ -179,7 +222,12 @@ fn secrets(old: &Config, new: &Config, changes: &mut Vec<Change>) {
 }
 
 fn listeners(config: &Config) -> Described {
-    config.server.listen.iter().map(|address| (address.to_string(), String::new())).collect()
+    let own = |address| config.server.listeners.iter().find(|listener| listener.address == address);
+    let describe = |address: &SocketAddr| {
+        let list = own(*address).and_then(|listener| listener.allow.as_deref());
+        (address.to_string(), list.map_or_else(String::new, |list| format!("allow {list}")))
+    };
+    config.server.listen.iter().map(describe).collect()
 }
 
 fn seconds(secs: u32) -> String {

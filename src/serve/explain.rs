@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::builtins::builtins;
 use super::reports::milliseconds;
 use super::snapshot::{Rule, Snapshot};
+use super::views::ViewIndex;
 use crate::cache::Key;
 use crate::config;
 use crate::control::report;
@@ -29,11 +30,12 @@ pub fn explain(
     client: IpAddr,
     knows: Knows,
 ) -> report::Explanation {
-    let decision = snapshot.policy.decide(name.as_wire(), rtype, class::IN);
-    let candidates = snapshot.policy.candidates(name.as_wire());
+    let view = snapshot.view_of(client);
+    let decision = snapshot.decide(view, name.as_wire(), rtype, class::IN);
+    let candidates = snapshot.candidates(view, name.as_wire());
     let rule = snapshot.rule_of(decision.action);
     let endpoint = rule.map(|rule| snapshot.endpoint_of(rule));
-    let access = access(snapshot, client);
+    let access = access(snapshot, client, view, decision.action);
     let because = because(snapshot, decision);
     let targets = endpoint.map(|endpoint| targets(endpoint, knows)).unwrap_or_default();
     report::Explanation {
@@ -42,6 +44,7 @@ pub fn explain(
         client,
         offline: knows == Knows::FilesOnly,
         summary: summary(snapshot, name, decision, &access, &targets),
+        view: view_words(snapshot, client, view),
         access,
         decision: report::Decision {
             action: action_report(decision.action),
@@ -53,7 +56,7 @@ pub fn explain(
         endpoint: endpoint.map(|endpoint| endpoint.name.clone()),
         names: rule.map(|rule| snapshot.names_of(rule)).unwrap_or_default(),
         targets,
-        cache: rule.and_then(|rule| cached(snapshot, rule, name, rtype)),
+        cache: rule.and_then(|rule| cached(snapshot, view, rule, name, rtype)),
         follow_cname: rule.is_none_or(|rule| rule.follow_cname),
         loops: None,
     }
@@ -68,7 +71,29 @@ pub fn what(snapshot: &Snapshot, action: Action) -> String {
         Action::System { .. } => "SYSTEM rule",
         Action::Refuse => return "nothing".to_string(),
     };
-    domain(snapshot, action).map_or_else(|| kind.to_string(), |domain| format!("{kind} {domain}"))
+    let of = view_of(snapshot, action).map_or_else(String::new, |view| format!(" of view {}", view.name));
+    domain(snapshot, action).map_or_else(|| kind.to_string(), |domain| format!("{kind} {domain}{of}"))
+}
+
+/// The view that what decides belongs to; none: it is general.
+fn view_of(snapshot: &Snapshot, action: Action) -> Option<&config::View> {
+    let index = match action {
+        Action::Zone(index) => snapshot.config.view_of_zone(index as usize),
+        Action::Forward { rule } | Action::System { rule } => snapshot.config.view_of_rule(rule as usize),
+        Action::Builtin(_) | Action::Refuse => None,
+    };
+    snapshot.config.views.get(index?)
+}
+
+/// Which view the client is in, and why.
+fn view_words(snapshot: &Snapshot, client: IpAddr, view: ViewIndex) -> Option<String> {
+    let Some((view, _)) = snapshot.view(view) else {
+        let none = "none is for this client: the general rules and zones apply".to_string();
+        return (!snapshot.views.is_empty()).then_some(none);
+    };
+    let by = view.clients.decided_by(client, None).unwrap_or_default();
+    let general = if view.inherit { "general rules and zones apply too" } else { "it stands alone" };
+    Some(format!("{}, the first whose clients fit, by {by}; {general}", view.name))
 }
 
 fn domain(snapshot: &Snapshot, action: Action) -> Option<Name> {
@@ -122,9 +147,10 @@ fn because(snapshot: &Snapshot, decision: Decision) -> String {
     }
 }
 
-fn access(snapshot: &Snapshot, client: IpAddr) -> report::Access {
-    let network = snapshot.access.decided_by(client, None);
-    report::Access { allowed: snapshot.access.allows(client), network }
+fn access(snapshot: &Snapshot, client: IpAddr, view: ViewIndex, action: Action) -> report::Access {
+    let (list, called) = snapshot.list_for(view, action);
+    let network = list.decided_by(client, None);
+    report::Access { allowed: list.allows(client), network, list: called.to_string() }
 }
 
 fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
@@ -148,17 +174,24 @@ fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
 
 /// What the cache holds for a plain question (RD, no DNSSEC), as most stub resolvers ask it; else for one that
 /// dig asks.
-fn cached(snapshot: &Snapshot, rule: &Rule, name: &Name, rtype: u16) -> Option<report::CacheEntry> {
+fn cached(
+    snapshot: &Snapshot,
+    view: ViewIndex,
+    rule: &Rule,
+    name: &Name,
+    rtype: u16,
+) -> Option<report::CacheEntry> {
     let mut question = name.as_wire().to_vec();
     question.extend_from_slice(&rtype.to_be_bytes());
     question.extend_from_slice(&class::IN.to_be_bytes());
     let now = snapshot.cache.now();
-    let flags = |dnssec_ok| [bit::RD, bit::RD | bit::AD].map(|bits| crate::cache::key_flags(bits, dnssec_ok));
+    let own = snapshot.own_cache(view);
+    let flags =
+        |dnssec_ok| [bit::RD, bit::RD | bit::AD].map(|bits| crate::cache::key_flags(bits, dnssec_ok, own));
     [flags(false), flags(true)].concat().into_iter().find_map(|flags| {
-        let key = Key { question: &question, flags, subnet: &[] };
+        let key = Key { question: &question, flags, subnet: &[], rule: rule.tag };
         let found = snapshot.cache.look(&key, snapshot.cache.hash(&key), |entry| {
-            let ours = entry.rule == rule.tag && entry.is_fresh(now);
-            ours.then(|| report::CacheEntry {
+            entry.is_fresh(now).then(|| report::CacheEntry {
                 age_secs: entry.age(now).into(),
                 ttl_left_secs: entry.time_left(now).into(),
                 rcode: entry.answer.rcode(),
@@ -186,7 +219,7 @@ fn runners_up(snapshot: &Snapshot, decision: Decision, candidates: &[Candidate])
             runners_up.push(report::RunnerUp {
                 what: what(snapshot, action).split(' ').next().unwrap_or_default().to_string(),
                 domain: candidate.domain.to_string(),
-                why_not: why_not(decision, action, candidate.domain.label_count(), chosen_len),
+                why_not: why_not(snapshot, decision, action, candidate.domain.label_count(), chosen_len),
                 place: place(snapshot, action),
             });
         }
@@ -201,7 +234,7 @@ fn rule_action(snapshot: &Snapshot, rule: u32) -> Action {
     }
 }
 
-fn why_not(decision: Decision, action: Action, labels: usize, chosen: usize) -> String {
+fn why_not(snapshot: &Snapshot, decision: Decision, action: Action, labels: usize, chosen: usize) -> String {
     if decision.because == Because::ParentOfCut && matches!(action, Action::Zone(_)) && labels >= chosen {
         return "it is the child's side of the cut".to_string();
     }
@@ -214,6 +247,12 @@ fn why_not(decision: Decision, action: Action, labels: usize, chosen: usize) -> 
     match action {
         Action::Builtin(_) => "a built-in name steps aside for a zone or a rule that covers it".to_string(),
         _ if labels < chosen => "less specific".to_string(),
+        _ if labels == chosen
+            && view_of(snapshot, action).is_none()
+            && view_of(snapshot, decision.action).is_some() =>
+        {
+            "the view's own comes before it".to_string()
+        }
         _ if labels == chosen => "a local zone of the same name wins".to_string(),
         _ => "a broader local zone can't be passed over".to_string(),
     }
@@ -227,7 +266,7 @@ fn summary(
     targets: &[report::TargetChoice],
 ) -> String {
     if !access.allowed {
-        return format!("{name} is REFUSED: this client is not in [server] allow");
+        return format!("{name} is REFUSED: this client is not in {}", access.list);
     }
     let this = what(snapshot, decision.action);
     let endpoint = snapshot.rule_of(decision.action).map(|rule| snapshot.endpoint_of(rule).name.as_str());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::snapshot::{Rule, Snapshot};
+use super::views::ViewIndex;
 use super::{Held, subnet_of};
 use crate::cache::{Entry, FAILURE_KEPT, Key, key_flags, seconds};
 use crate::forward::coalesce::Question;
@@ -65,8 +66,15 @@ impl Errand for SnapshotErrand {
     }
 }
 
-/// What a rule is asked on behalf of `query`: its own name, or the one that its CNAMEs lead to.
-pub fn wanted(snapshot: &Snapshot, index: u32, query: &Query<'_>, question: &[u8]) -> Question {
+/// What a rule is asked on behalf of `query`, which came from a client of this view: its own name, or the one that
+/// its CNAMEs lead to.
+pub fn wanted(
+    snapshot: &Snapshot,
+    view: ViewIndex,
+    index: u32,
+    query: &Query<'_>,
+    question: &[u8],
+) -> Question {
     let rule = &snapshot.rules[index as usize];
     let ask = Ask {
         question,
@@ -75,12 +83,19 @@ pub fn wanted(snapshot: &Snapshot, index: u32, query: &Query<'_>, question: &[u8
         client_subnet: subnet_of(snapshot, rule, query),
         edns: true,
     };
-    let hash = snapshot.cache.hash(&key_of(&ask));
-    Question::new(&ask, rule.tag, hash)
+    let own = snapshot.own_cache(view);
+    let hash = snapshot.cache.hash(&key_of(&ask, rule.tag, own));
+    Question::new(&ask, rule.tag, own, hash)
 }
 
-fn key_of<'a>(ask: &Ask<'a>) -> Key<'a> {
-    Key { question: ask.question, flags: key_flags(ask.bits, ask.dnssec_ok), subnet: ask.client_subnet }
+fn key_of<'a>(ask: &Ask<'a>, rule: u32, own: u16) -> Key<'a> {
+    let flags = key_flags(ask.bits, ask.dnssec_ok, own);
+    Key { question: ask.question, flags, subnet: ask.client_subnet, rule }
+}
+
+/// Where the cache has what answers a question.
+fn key_for(question: &Question) -> Key<'_> {
+    key_of(&question.ask(), question.rule(), question.own())
 }
 
 /// Puts what came into the cache, failures too (RFC 9520): but they don't take the place of an old answer that
@@ -91,7 +106,7 @@ pub fn keep(errand: &SnapshotErrand, question: &Question, fetched: &Fetched, now
     let (snapshot, ask) = (&errand.snapshot, question.ask());
     let ticks = snapshot.cache.ticks(now);
     let put = |lifetime, answer| {
-        snapshot.cache.insert(&key_of(&ask), question.hash, rule.tag, ticks, lifetime, answer);
+        snapshot.cache.insert(&key_for(question), question.hash, ticks, lifetime, answer);
     };
     match fetched {
         Fetched::Answer { answer, lifetime } if *lifetime > 0 => put(seconds(*lifetime), answer),
@@ -108,11 +123,10 @@ fn is_failure(code: u16) -> bool {
 }
 
 /// The fresh answer that the cache holds, and its age in seconds.
-pub fn kept(snapshot: &Snapshot, rule: &Rule, question: &Question, now: Instant) -> Option<(Answer, u32)> {
+pub fn kept(snapshot: &Snapshot, question: &Question, now: Instant) -> Option<(Answer, u32)> {
     let now = snapshot.cache.ticks(now);
-    let found = snapshot.cache.look(&key_of(&question.ask()), question.hash, |entry| {
-        let usable = entry.is_fresh(now) && entry.rule == rule.tag;
-        usable.then(|| (entry.answer.to_answer(), entry.age(now)))
+    let found = snapshot.cache.look(&key_for(question), question.hash, |entry| {
+        entry.is_fresh(now).then(|| (entry.answer.to_answer(), entry.age(now)))
     });
     found.flatten()
 }
@@ -141,9 +155,9 @@ fn look_stale<R>(
         return None;
     }
     let now = snapshot.cache.ticks(now);
-    let found = snapshot.cache.look(&key_of(&question.ask()), question.hash, |entry| {
+    let found = snapshot.cache.look(&key_for(question), question.hash, |entry| {
         let young = now <= entry.expires_at.saturating_add(seconds(settings.max_stale_secs));
-        let usable = young && entry.rule == rule.tag && !is_failure(entry.answer.rcode());
+        let usable = young && !is_failure(entry.answer.rcode());
         usable.then(|| see(entry))
     });
     found.flatten()

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::fetch::{kept, wanted};
 use super::snapshot::Snapshot;
+use super::views::Asker;
 use crate::forward::Fetched;
 use crate::forward::coalesce::Question;
 use crate::limits::{MAX_FOLLOWED, MESSAGE};
@@ -21,6 +22,8 @@ use crate::zone::{Part, Zone};
 
 /// The way so far.
 pub struct Trail {
+    /// Each part is decided on in the view of who asks, and only if it may ask for it.
+    asker: Asker,
     /// Names asked, the present one last.
     names: Vec<Vec<u8>>,
     /// What was found for all names but the present one.
@@ -58,8 +61,9 @@ pub enum Course {
 }
 
 impl Trail {
-    pub fn new(query: &Query<'_>) -> Trail {
+    pub fn new(query: &Query<'_>, asker: Asker) -> Trail {
         Trail {
+            asker,
             names: vec![query.qname().to_vec()],
             legs: Vec::new(),
             end: None,
@@ -74,7 +78,7 @@ impl Trail {
     pub fn go_on(&mut self, snapshot: &Snapshot, query: &Query<'_>, now: Instant) -> Course {
         // Each turn ends the way or adds a name, and names are bounded.
         while self.end.is_none() {
-            let decision = snapshot.policy.decide(self.name(), query.rtype(), query.rclass());
+            let decision = snapshot.decide_for(&self.asker, self.name(), query.rtype(), query.rclass());
             if let Some(zone) = snapshot.zone_of(decision.action) {
                 self.take_zone(snapshot, zone, decision.action, query);
                 continue;
@@ -84,8 +88,8 @@ impl Trail {
                 continue;
             };
             let fixed = &query.question()[query.qname().len()..];
-            let question = wanted(snapshot, rule, query, &[self.name(), fixed].concat());
-            match kept(snapshot, &snapshot.rules[rule as usize], &question, now) {
+            let question = wanted(snapshot, self.asker.view, rule, query, &[self.name(), fixed].concat());
+            match kept(snapshot, &question, now) {
                 Some((answer, age)) => {
                     let kept = Fetched::Answer { answer, lifetime: 0 };
                     self.take(snapshot, query, &kept, age);
@@ -128,7 +132,7 @@ impl Trail {
         self.authentic = false;
         self.rcode = u16::from(outcome.rcode);
         let next = outcome.leaves.map(|next| next.as_wire().to_vec()).filter(|next| {
-            snapshot.policy.decide(next, query.rtype(), query.rclass()).action != Action::Refuse
+            snapshot.decide_for(&self.asker, next, query.rtype(), query.rclass()).action != Action::Refuse
         });
         self.legs.push(Leg::Zone(action));
         self.walk(next);
@@ -157,11 +161,11 @@ impl Trail {
 
     /// The name at the end of this part's CNAMEs, if somebody else than its own rule speaks for it.
     fn next_name(&self, snapshot: &Snapshot, query: &Query<'_>, answer: &AnswerRef<'_>) -> Option<Vec<u8>> {
-        let from = snapshot.policy.decide(self.name(), query.rtype(), query.rclass());
+        let from = snapshot.decide(self.asker.view, self.name(), query.rtype(), query.rclass());
         let follows = snapshot.rule_of(from.action).is_some_and(|rule| rule.follow_cname);
         let mut target = [0; MAX_NAME];
         let len = answer.cname_target(&mut target).filter(|_| follows)?;
-        let next = snapshot.policy.decide(&target[..len], query.rtype(), query.rclass());
+        let next = snapshot.decide_for(&self.asker, &target[..len], query.rtype(), query.rclass());
         let elsewhere = next.action != from.action && next.action != Action::Refuse;
         elsewhere.then(|| target[..len].to_vec())
     }

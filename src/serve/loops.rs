@@ -269,15 +269,16 @@ impl Loops {
         self.lock().found.iter().map(row).collect()
     }
 
-    /// All loops that are known, by domain. `endpoint_of` gives a rule's endpoint.
+    /// All loops that are known, by domain. `endpoint_of` finds the endpoint of this name
+    /// that a rule of the domain asks.
     pub fn reports<'a>(
         &self,
-        endpoint_of: impl Fn(&Name) -> Option<&'a Endpoint>,
+        endpoint_of: impl Fn(&Name, &str) -> Option<&'a Endpoint>,
         now: Instant,
     ) -> Vec<report::LoopStatus> {
         let table = self.lock();
         let report = |(domain, looped): (&Name, &Looped)| {
-            let endpoint = endpoint_of(domain).filter(|endpoint| endpoint.name == looped.endpoint)?;
+            let endpoint = endpoint_of(domain, &looped.endpoint)?;
             let first = looped.targets.iter().map(|target| target.since).min()?;
             let quarantined = looped.bars(endpoint, now);
             let rest = if quarantined { "no target is left" } else { "the other targets are asked" };

@@ -140,17 +140,17 @@ pub fn round(worker: &Worker, snapshot: &Held, now: Instant) {
     let mut sweep = worker.sweep.borrow_mut();
     if sweep.turns_to(snapshot, now) {
         loops.retain(
-            |domain| snapshot.policy.rule_at(domain.as_wire()).is_some(),
+            |domain| snapshot.rules_at(domain.as_wire()).next().is_some(),
             |domain, endpoint, target| asks(snapshot, domain, endpoint, target),
         );
     }
     for (domain, target) in loops.due(LOOP_RECHECKS_PER_ROUND, now) {
-        if let Some(rule) = snapshot.policy.rule_at(domain.as_wire()) {
+        for rule in snapshot.rules_at(domain.as_wire()) {
             send_to(worker, snapshot, rule, now, |address, _| address == target);
         }
     }
     for domain in std::iter::from_fn(|| loops.next_suspect()).take(LOOP_RECHECKS_PER_ROUND) {
-        if let Some(rule) = snapshot.policy.rule_at(domain.as_wire()) {
+        for rule in snapshot.rules_at(domain.as_wire()) {
             look_at(worker, snapshot, rule, now);
         }
     }
@@ -191,13 +191,14 @@ fn look_at_asked(worker: &Worker, snapshot: &Held, room: &mut Room, now: Instant
     let loops = &worker.shared.loops;
     let mut asked = loops.take_asked();
     asked.retain(|domain| {
-        let Some(rule) = snapshot.policy.rule_at(domain.as_wire()) else { return false };
-        let endpoint = snapshot.rules[rule as usize].endpoint;
-        if room.is_empty(false) || !room.has(endpoint) {
+        let has_room = |rule: u32| room.has(snapshot.rules[rule as usize].endpoint);
+        if room.is_empty(false) || !snapshot.rules_at(domain.as_wire()).all(has_room) {
             return true;
         }
-        room.take(endpoint);
-        look_at(worker, snapshot, rule, now);
+        for rule in snapshot.rules_at(domain.as_wire()) {
+            room.take(snapshot.rules[rule as usize].endpoint);
+            look_at(worker, snapshot, rule, now);
+        }
         false
     });
     if !asked.is_empty() {
@@ -227,8 +228,8 @@ fn look_at(worker: &Worker, snapshot: &Held, rule: u32, now: Instant) {
 }
 
 fn asks(snapshot: &Snapshot, domain: &Name, endpoint: &str, target: SocketAddr) -> bool {
-    let found = snapshot.rule_for(domain.as_wire()).filter(|(_, found, _)| found.name == endpoint);
-    found.is_some_and(|(_, found, _)| found.targets.iter().any(|member| member.target.address == target))
+    let found = snapshot.rule_asking(domain.as_wire(), endpoint);
+    found.is_some_and(|(found, _)| found.targets.iter().any(|member| member.target.address == target))
 }
 
 /// Asks targets of the rule for marked names, those that `wanted` says: by their address, and whether the rule is
@@ -261,7 +262,8 @@ fn send(worker: &Worker, snapshot: &Held, rule: u32, target: usize, now: Instant
     let mark = exchange.new_mark();
     let Some(name) = mark.name(domain) else { return };
     // A local zone may stand before the rule: then no question goes this way.
-    match snapshot.policy.decide(name.as_wire(), rtype::A, class::IN).action {
+    let view = snapshot.config.view_of_rule(rule as usize).map(|view| view as u16);
+    match snapshot.decide(view, name.as_wire(), rtype::A, class::IN).action {
         Action::Forward { rule: decides } | Action::System { rule: decides } if decides == rule => {}
         _ => return,
     }
@@ -292,8 +294,7 @@ pub fn came_back(worker: &Worker, query: &Query<'_>, now: Instant) -> Option<Ext
 /// A loop is found: the log says so, and if no target is left nobody waits any more.
 fn found(worker: &Worker, domain: &Name, endpoint: &str, target: SocketAddr, now: Instant) {
     let snapshot = worker.shared.snapshot.load_full();
-    let rule = snapshot.rule_for(domain.as_wire()).filter(|(_, found, _)| found.name == endpoint);
-    let Some((_, asked, rule)) = rule else { return };
+    let Some((asked, rule)) = snapshot.rule_asking(domain.as_wire(), endpoint) else { return };
     queue_neighbours(worker, &snapshot, domain, rule.endpoint);
     let Passage::Barred(why) = worker.shared.loops.passage(domain, asked, now) else {
         tracing::warn!(rule = %domain, endpoint, %target, "target asks this server for the rule's names (a loop): \

@@ -15,6 +15,7 @@ use super::line::Place;
 use super::loops::Passage;
 use super::marks;
 use super::snapshot::Snapshot;
+use super::views::Asker;
 use super::worker::Worker;
 use super::{Client, Held, leads_elsewhere, reply_limit};
 use crate::forward::coalesce::{Question, Role, Seat};
@@ -45,6 +46,7 @@ pub trait ReturnPath {
 /// A client that waits for targets.
 pub struct Waiter {
     snapshot: Held,
+    asker: Asker,
     packet: Rc<[u8]>,
     back: Back,
     deadline: Instant,
@@ -70,14 +72,16 @@ enum Found<'a> {
     Failed(ExtendedError),
 }
 
-/// Takes over what `turn` left for later: for this rule's targets, or without one a zone of ours whose CNAME leads
-/// out of it.
+/// Takes over what `turn` left for later: for this rule's targets, or without one a zone of ours, or a kept
+/// answer, whose CNAME leads out of it.
 pub fn begin(worker: &Worker, snapshot: &Held, packet: &[u8], rule: Option<u32>, back: Back, now: Instant) {
     let mut folded = Folded::default();
     let Judged::Ask(query) = judge(packet, &mut folded) else { return };
     let client = back.client;
+    let asker = snapshot.asker(&client);
     let waiter = |place| Waiter {
         snapshot: Held::clone(snapshot),
+        asker,
         packet: packet.into(),
         back,
         deadline: now + QUERY_DEADLINE,
@@ -100,26 +104,27 @@ pub fn begin(worker: &Worker, snapshot: &Held, packet: &[u8], rule: Option<u32>,
     }
     match rule {
         Some(rule) => {
-            let question = fetch::wanted(snapshot, rule, &query, query.question());
+            let question = fetch::wanted(snapshot, asker.view, rule, &query, query.question());
             ask(worker, waiter, rule, question, now);
         }
-        None => go_along(worker, waiter, Trail::new(&query), &query, now),
+        None => go_along(worker, waiter, Trail::new(&query, asker), &query, now),
     }
 }
 
 /// Asks anew for what a client has just got from the cache, before it expires there: within the budget of extra
 /// questions, and once.
-pub fn refresh(worker: &Worker, snapshot: &Held, packet: &[u8], now: Instant) {
+pub fn refresh(worker: &Worker, snapshot: &Held, packet: &[u8], client: &Client, now: Instant) {
     let mut folded = Folded::default();
     let Judged::Ask(query) = judge(packet, &mut folded) else { return };
-    let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
+    let view = snapshot.view_of(client.address.ip());
+    let decision = snapshot.decide(view, query.qname(), query.rtype(), query.rclass());
     let Some(rule) = decision.action.rule() else { return };
     let errand = SnapshotErrand { snapshot: Held::clone(snapshot), of: Of::Rule(rule) };
     let wanted = errand.rule().is_some_and(|rule| snapshot.freshness_of(rule).prefetch);
     if !wanted || errand.endpoint().is_dark(now) {
         return;
     }
-    let question = fetch::wanted(snapshot, rule, &query, query.question());
+    let question = fetch::wanted(snapshot, view, rule, &query, query.question());
     if !worker.shared.in_flight.is_asked(&question) && errand.endpoint().budget.spend() {
         counts::bump(&worker.counts.refreshes);
         launch(worker, errand, question, Aim::Answer, now);
@@ -247,8 +252,8 @@ fn resume(
         return go_along(worker, waiter, *trail, &query, now);
     }
     match fetched {
-        Fetched::Answer { answer, .. } if is_unfinished(&snapshot, answer, &query) => {
-            let mut trail = Trail::new(&query);
+        Fetched::Answer { answer, .. } if is_unfinished(&snapshot, &waiter.asker, answer, &query) => {
+            let mut trail = Trail::new(&query, waiter.asker);
             trail.take(&snapshot, &query, fetched, 0);
             go_along(worker, waiter, trail, &query, now);
         }
@@ -264,19 +269,19 @@ fn resume(
 /// may well live.
 fn respond_stale(worker: &Worker, waiter: Waiter, query: &Query<'_>, answer: Answer, now: Instant) {
     let snapshot = Held::clone(&waiter.snapshot);
-    if !is_unfinished(&snapshot, &answer, query) {
+    if !is_unfinished(&snapshot, &waiter.asker, &answer, query) {
         return respond(worker, waiter, query, &Found::Stale(answer));
     }
-    let mut trail = Trail::new(query);
+    let mut trail = Trail::new(query, waiter.asker);
     trail.take(&snapshot, query, &Fetched::Answer { answer, lifetime: 0 }, 0);
     go_along(worker, waiter, trail, query, now);
 }
 
 /// Whether the answer ends in a CNAME that others have to speak for. Most have none: those cost no decision.
-fn is_unfinished(snapshot: &Snapshot, answer: &Answer, query: &Query<'_>) -> bool {
+fn is_unfinished(snapshot: &Snapshot, asker: &Asker, answer: &Answer, query: &Query<'_>) -> bool {
     let view = answer.view();
-    let decide = || snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
-    view.has_cname_tail() && leads_elsewhere(snapshot, decide(), &view, query)
+    let decide = || snapshot.decide(asker.view, query.qname(), query.rtype(), query.rclass());
+    view.has_cname_tail() && leads_elsewhere(snapshot, asker, decide(), &view, query)
 }
 
 fn stale_of(errand: &SnapshotErrand, question: &Question, now: Instant) -> Option<Answer> {

@@ -22,9 +22,11 @@ mod snapshot;
 #[doc(hidden)]
 pub mod solo;
 pub mod stage;
+mod tags;
 mod tcp;
 mod thread;
 mod udp;
+mod views;
 mod worker;
 
 use std::net::SocketAddr;
@@ -47,12 +49,15 @@ use crate::wire::write::Writer;
 use crate::zone::Zone;
 use counts::{Loss, Origin, Transport, WorkerCounts};
 use snapshot::Snapshot;
+use views::{Asker, Refused};
 
 /// Who asks, and how.
 #[derive(Clone, Copy)]
 pub struct Client {
     pub address: SocketAddr,
     pub transport: Transport,
+    /// The address of the listener, as it is configured.
+    pub listener: SocketAddr,
 }
 
 /// What a turn came to.
@@ -63,16 +68,16 @@ pub enum Step {
     Reply(usize),
     /// The same, and the question is worth asking anew before the answer expires: `miss::refresh`.
     ReplyAndRefresh(usize),
-    /// Targets have to be asked, by this rule if the question's own name is one's: `miss::begin` goes on.
+    /// Targets have to be asked, by this rule for the question's own name, or for what its CNAMEs lead to:
+    /// `miss::begin` goes on.
     Later(Option<u32>),
 }
 
 /// A question in the middle of its turn: decided on, and next to be looked for in the cache.
 pub struct Asked<'a> {
     query: Query<'a>,
+    asker: Asker,
     decision: Decision,
-    /// The rule that decides, by its tag.
-    rule: u32,
     key: Key<'a>,
     hash: u32,
     limit: usize,
@@ -116,25 +121,26 @@ pub fn open<'a>(
     out: &mut [u8],
 ) -> Opened<'a> {
     // Who may not ask learns that and costs no more: the access list stands before any look at the question.
-    let allowed = snapshot.access.allows(client.address.ip());
+    let asker = snapshot.asker(client);
     let transport = client.transport;
 
     // The bytes alone decide on most of what is malformed, hostile or of another protocol.
     let query = match judge(packet, folded) {
         Judged::Drop(why) => return Opened::Done(silence(counts, why)),
-        Judged::Error(early) if allowed => {
+        Judged::Error(early) if asker.admitted => {
             let len = write_error(out, &Failure::early(&early), None);
             return Opened::Done(reply(counts, transport, Origin::Malformed, early.rcode, len));
         }
         Judged::Error(early) => {
             let failure = Failure { rcode: rcode::REFUSED, ..Failure::early(&early) };
-            return Opened::Done(refuse(counts, transport, &failure, &not_allowed(), out));
+            let why = not_allowed(&snapshot.not_admitted(client));
+            return Opened::Done(refuse(counts, transport, &failure, &why, out));
         }
         Judged::Ask(query) => query,
     };
     let refused = |why, out| refuse(counts, transport, &Failure::of(&query, rcode::REFUSED), why, out);
-    if !allowed {
-        return Opened::Done(refused(&not_allowed(), out));
+    if !asker.admitted && !snapshot.has_own_lists {
+        return Opened::Done(refused(&not_allowed(&snapshot.not_admitted(client)), out));
     }
     // Told off rather than ignored: a client in good faith goes to its next server at once.
     if !snapshot.client_rates.allows(&client.address, now) {
@@ -147,9 +153,16 @@ pub fn open<'a>(
         return Opened::Done(refused(&why, out));
     }
 
-    // The one decision, shared with `explain`.
-    let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
-    snapshot.decisions.count(counts, decision.action);
+    // The one decision, shared with `explain`: in the view that the client belongs to.
+    let decision = snapshot.decide(asker.view, query.qname(), query.rtype(), query.rclass());
+    // A rule, zone or view may have an access list of its own, narrower than the door or wider.
+    if snapshot.has_own_lists
+        && let Some(by) = snapshot.refusal(&asker, decision.action)
+    {
+        let by = if by == Refused::Server { snapshot.not_admitted(client) } else { by };
+        return Opened::Done(refused(&not_allowed(&by), out));
+    }
+    snapshot.decisions.count(counts, decision.action, asker.view);
     let limit = reply_limit(snapshot, &query, transport);
 
     // Own data before the cache: it can't be stale, and no target may speak for it.
@@ -164,9 +177,10 @@ pub fn open<'a>(
         let why = ExtendedError::new(ErrorCode::NotAuthoritative, "no zone and no rule covers this name");
         return Opened::Done(refused(&why, out));
     };
-    let key = Key::of(&query, subnet_of(snapshot, rule, &query));
+    let own = snapshot.own_cache(asker.view);
+    let key = Key::of(&query, subnet_of(snapshot, rule, &query), own, rule.tag);
     let hash = snapshot.cache.hash(&key);
-    Opened::Asked(Asked { query, decision, rule: rule.tag, key, hash, limit, transport })
+    Opened::Asked(Asked { query, asker, decision, key, hash, limit, transport })
 }
 
 /// The second half: the cached answer, or the way to the targets.
@@ -178,22 +192,28 @@ pub fn conclude(
     out: &mut [u8],
 ) -> Step {
     let query = &asked.query;
-    // A kept answer counts only for the rule that made it: after a reload the rule may be another.
     let hit = snapshot.cache.look(&asked.key, asked.hash, |entry| {
-        let usable = entry.is_fresh(now) && entry.rule == asked.rule;
-        if !usable || leads_elsewhere(snapshot, asked.decision, &entry.answer, query) {
+        if !entry.is_fresh(now) {
             return None;
         }
+        if leads_elsewhere(snapshot, &asked.asker, asked.decision, &entry.answer, query) {
+            return Some(Err(Leads));
+        }
         let len = entry.answer.deliver(query, entry.age(now), asked.limit, out);
-        Some((len, entry.answer.rcode(), entry.is_worth_refreshing(now)))
+        Some(Ok((len, entry.answer.rcode(), entry.is_worth_refreshing(now))))
     });
-    if let Some((len, rcode, refresh)) = hit.flatten() {
+    let hit = hit.flatten();
+    if let Some(Ok((len, rcode, refresh))) = hit {
         let step = reply(counts, asked.transport, Origin::Cache, rcode, len);
         return if refresh { Step::ReplyAndRefresh(len) } else { step };
     }
     counts::bump(&counts.misses);
-    Step::Later(asked.decision.action.rule())
+    // What is kept of the name itself is not asked for again.
+    Step::Later(if hit.is_some() { None } else { asked.decision.action.rule() })
 }
+
+/// A kept answer ends in a CNAME that others have to speak for.
+struct Leads;
 
 fn silence(counts: &WorkerCounts, why: Dropped) -> Step {
     let loss = match why {
@@ -220,8 +240,9 @@ fn refuse(
     reply(counts, transport, Origin::Refused, rcode::REFUSED, len)
 }
 
-fn not_allowed() -> ExtendedError {
-    ExtendedError::new(ErrorCode::Prohibited, "this client is not in [server] allow")
+#[cold]
+fn not_allowed(by: &Refused) -> ExtendedError {
+    ExtendedError::new(ErrorCode::Prohibited, format!("this client is not in {by}"))
 }
 
 #[cold]
@@ -251,7 +272,13 @@ fn subnet_of<'a>(snapshot: &Snapshot, rule: &snapshot::Rule, query: &Query<'a>) 
 }
 
 /// Whether an answer ends in a CNAME that another rule or zone than this one has to speak for.
-fn leads_elsewhere(snapshot: &Snapshot, from: Decision, answer: &AnswerRef<'_>, query: &Query<'_>) -> bool {
+fn leads_elsewhere(
+    snapshot: &Snapshot,
+    asker: &Asker,
+    from: Decision,
+    answer: &AnswerRef<'_>,
+    query: &Query<'_>,
+) -> bool {
     if !answer.has_cname_tail() || !may_follow(query) {
         return false;
     }
@@ -260,7 +287,7 @@ fn leads_elsewhere(snapshot: &Snapshot, from: Decision, answer: &AnswerRef<'_>, 
     }
     let mut target = [0; MAX_NAME];
     let Some(len) = answer.cname_target(&mut target) else { return false };
-    let next = snapshot.policy.decide(&target[..len], query.rtype(), query.rclass());
+    let next = snapshot.decide_for(asker, &target[..len], query.rtype(), query.rclass());
     next.action != from.action && next.action != Action::Refuse
 }
 

@@ -9,7 +9,7 @@ use super::builtins::builtins;
 use super::counts::{self, Transport, WorkerCounts};
 use super::explain;
 use super::snapshot::Snapshot;
-use crate::config::LogLevel;
+use crate::config::{self, LogLevel};
 use crate::control::report;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::{Exchanges, Registry, Series};
@@ -40,6 +40,21 @@ pub fn zone_reports(snapshot: &Snapshot) -> Vec<report::ZoneStatus> {
         records: zone.records() as u64,
     };
     snapshot.zones.iter().map(zone).collect()
+}
+
+pub fn view_reports(snapshot: &Snapshot) -> Vec<report::ViewStatus> {
+    let counts = snapshot.decisions.views();
+    let view = |(view, count): (&config::View, report::ViewCount)| report::ViewStatus {
+        name: view.name.clone(),
+        clients: view.clients.to_string(),
+        inherit: view.inherit,
+        own_cache: view.own_cache,
+        rules: view.rules.len() as u64,
+        zones: view.zones.len() as u64,
+        queries: count.count,
+    };
+    // The first count is of those without a view.
+    snapshot.config.views.iter().zip(counts.into_iter().skip(1)).map(view).collect()
 }
 
 pub fn endpoint_report(

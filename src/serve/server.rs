@@ -16,7 +16,7 @@ use super::loops::Loops;
 use super::names::Names;
 use super::reports::{
     endpoint_report, exchange_samples, listener_reports, target_samples, tracing_level, transport_counts,
-    zone_reports,
+    view_reports, zone_reports,
 };
 use super::snapshot::{Built, Snapshot};
 use super::thread::{self, Handle, Order};
@@ -233,8 +233,9 @@ impl Server {
     }
 
     fn loops(&self, snapshot: &Snapshot) -> Vec<report::LoopStatus> {
-        let endpoint =
-            |domain: &Name| snapshot.rule_for(domain.as_wire()).map(|(_, endpoint, _)| &**endpoint);
+        let endpoint = |domain: &Name, endpoint: &str| {
+            snapshot.rule_asking(domain.as_wire(), endpoint).map(|(endpoint, _)| &**endpoint)
+        };
         self.shared.loops.reports(endpoint, Instant::now())
     }
 
@@ -276,6 +277,7 @@ impl Server {
         let hash = new.config.hash.clone();
         self.registry.retain(|series| new.asks(series));
         new.decisions.retain(|kind, name| new.decides(kind, name));
+        new.decisions.retain_views();
         retire(old);
         report::Reload { outcome, hash, changes, cache_kept, cache_purged, diagnostics, problems: Vec::new() }
     }
@@ -319,6 +321,7 @@ impl Core for Server {
             listeners: listener_reports(&lock(&self.running).listeners),
             rules: snapshot.rules.len() as u64,
             zones: zone_reports(&snapshot),
+            views: view_reports(&snapshot),
             endpoints: self.endpoint_reports(&snapshot),
             loops: self.loops(&snapshot),
             cache: report::CacheStatus {
@@ -394,6 +397,7 @@ impl Core for Server {
             queries: counts::queries(&self.counts),
             answers: counts::answers(&self.counts),
             decisions: snapshot.decisions.totals(),
+            views: snapshot.decisions.views(),
             exchanges: exchange_samples(&self.registry),
             targets: target_samples(&snapshot),
             cache: report::CacheSample {
@@ -505,9 +509,13 @@ fn retire(old: Arc<Snapshot>) {
 fn purge(old: &Arc<Snapshot>, new: &Arc<Snapshot>) -> (u64, u64) {
     let old_tags: HashSet<u32> = old.rules.iter().map(|rule| rule.tag).collect();
     let tags: HashSet<u32> = new.rules.iter().map(|rule| rule.tag).collect();
-    let purged = match old_tags.is_subset(&tags) && Arc::ptr_eq(&old.cache, &new.cache) {
+    let (old_own, own) = (old.own_caches(), new.own_caches());
+    let purged = match old_tags.is_subset(&tags)
+        && old_own.is_subset(&own)
+        && Arc::ptr_eq(&old.cache, &new.cache)
+    {
         true => 0,
-        false => new.cache.remove_where(|entry| !tags.contains(&entry.rule)),
+        false => new.cache.remove_where(|entry| !tags.contains(&entry.rule) || !own.contains(&entry.own())),
     };
     (new.cache.usage().entries, purged)
 }

@@ -4,16 +4,16 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use super::builtins::builtins;
 use super::counts::Decisions;
-use super::limits_of;
-use super::marks;
 use super::names::{self, Names};
 use super::rates::ClientRates;
+use super::views::{self, View};
+use super::{limits_of, tags};
 use crate::cache::Cache;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config};
@@ -31,7 +31,12 @@ use crate::zone::Zone;
 pub struct Snapshot {
     pub config: Config,
     pub policy: Policy,
+    pub views: Vec<View>,
     pub access: Arc<AccessList>,
+    /// Listeners with a list of their own.
+    pub doors: Vec<(SocketAddr, Arc<AccessList>)>,
+    /// Some rule, zone or view has a list of its own.
+    pub has_own_lists: bool,
     pub zones: Vec<Arc<Zone>>,
     pub endpoints: Vec<Arc<Endpoint>>,
     pub rules: Vec<Rule>,
@@ -54,11 +59,11 @@ pub struct Rule {
     /// Index of the endpoint that it asks.
     pub endpoint: u32,
     pub follow_cname: bool,
-    freshness: u16,
+    pub(super) freshness: u16,
     /// When its targets were last asked for a marked name: see `marks`.
     pub looked_at: AtomicU32,
     /// Numbers for each target of the endpoint; there once the rule has missed.
-    stats: OnceLock<Box<[Arc<Exchanges>]>>,
+    pub(super) stats: OnceLock<Box<[Arc<Exchanges>]>>,
 }
 
 /// What building gives beside the snapshot.
@@ -67,8 +72,6 @@ pub struct Built {
     pub snapshot: Option<Snapshot>,
     pub diagnostics: Vec<Diagnostic>,
 }
-
-static NEXT_TAG: AtomicU32 = AtomicU32::new(1);
 
 impl Snapshot {
     /// Reads `path` and all that it names. `before` gives what is kept: targets, zones, cache, tags. Targets that are
@@ -112,13 +115,7 @@ impl Snapshot {
         now: Instant,
     ) -> Snapshot {
         let (endpoints, rates) = endpoints(&config, before, names, now);
-        let rules = rules(&config, before);
-        let actions = config.rules.iter().map(|rule| (rule.domain, policy_action(rule.action)));
-        let policy = Policy::new(
-            config.zones.iter().map(|zone| zone.name.as_wire()),
-            actions,
-            builtins().iter().map(|builtin| builtin.zone.name().as_wire()),
-        );
+        let rules = tags::rules(&config, before);
         let kept = before.filter(|before| before.config.cache.size_bytes == config.cache.size_bytes);
         Snapshot {
             access: Arc::clone(&config.server.allow),
@@ -134,8 +131,11 @@ impl Snapshot {
             loaded_at: SystemTime::now(),
             names: Arc::clone(names),
             registry: Arc::clone(registry),
+            policy: views::general_policy(&config),
+            views: views::views(&config, before),
+            doors: views::doors(&config),
+            has_own_lists: views::has_own_lists(&config),
             config,
-            policy,
             zones,
             endpoints,
             rules,
@@ -198,11 +198,11 @@ impl Snapshot {
         &self.config.freshness[rule.freshness as usize]
     }
 
-    /// The rule of exactly this domain: as written, with its endpoint, and as workers need it.
-    pub fn rule_for(&self, domain: &[u8]) -> Option<(config::Rule<'_>, &Arc<Endpoint>, &Rule)> {
-        let index = self.policy.rule_at(domain)?;
-        let rule = &self.rules[index as usize];
-        Some((self.config.rules.at(index), self.endpoint_of(rule), rule))
+    /// A rule of exactly this domain, of any view, that asks the endpoint of this name.
+    pub fn rule_asking(&self, domain: &[u8], endpoint: &str) -> Option<(&Arc<Endpoint>, &Rule)> {
+        let rules = self.rules_at(domain).map(|index| &self.rules[index as usize]);
+        let mut asked = rules.map(|rule| (self.endpoint_of(rule), rule));
+        asked.find(|(asked, _)| asked.name == endpoint)
     }
 
     /// A rule's numbers, one for each target of its endpoint.
@@ -223,22 +223,23 @@ impl Snapshot {
     /// Whether there is something of this kind and name that decides.
     pub fn decides(&self, kind: report::Action, name: &Name) -> bool {
         match kind {
-            report::Action::Forward | report::Action::System => self.policy.rule_at(name.as_wire()).is_some(),
-            report::Action::Zone => self.policy.zone_at(name.as_wire()).is_some(),
+            report::Action::Forward | report::Action::System => {
+                self.rules_at(name.as_wire()).next().is_some()
+            }
+            report::Action::Zone => self.zones_at(name.as_wire()).next().is_some(),
             report::Action::Builtin | report::Action::Refuse => true,
         }
     }
 
     /// Whether a rule asks this target by way of this endpoint.
     pub fn asks(&self, series: &Series) -> bool {
-        self.rule_for(series.rule.as_wire()).is_some_and(|(_, endpoint, _)| {
-            endpoint.name == series.endpoint
-                && endpoint.targets.iter().any(|member| member.target.address == series.target)
+        self.rule_asking(series.rule.as_wire(), &series.endpoint).is_some_and(|(endpoint, _)| {
+            endpoint.targets.iter().any(|member| member.target.address == series.target)
         })
     }
 }
 
-fn policy_action(action: config::RuleAction) -> RuleAction {
+pub fn policy_action(action: config::RuleAction) -> RuleAction {
     match action {
         config::RuleAction::Forward { .. } => RuleAction::Forward,
         config::RuleAction::System => RuleAction::System,
@@ -251,14 +252,18 @@ fn load_zones(
     before: Option<&Snapshot>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Arc<Zone>> {
-    let old: HashMap<&Name, &Arc<Zone>> =
-        before.iter().flat_map(|before| &before.zones).map(|zone| (zone.name(), zone)).collect();
+    // Views may have zones of one name.
+    let old: HashMap<(&Name, u64), &Arc<Zone>> = before
+        .iter()
+        .flat_map(|before| &before.zones)
+        .map(|zone| ((zone.name(), zone.digest()), zone))
+        .collect();
     let mut zones = Vec::new();
     for wanted in wanted {
         let loaded = Zone::load(&wanted.name, &wanted.file);
         diagnostics.extend(loaded.diagnostics);
         let Some(zone) = loaded.zone else { continue };
-        match old.get(&wanted.name).filter(|old| old.digest() == zone.digest()) {
+        match old.get(&(&wanted.name, zone.digest())) {
             Some(same) => zones.push(Arc::clone(same)),
             None => zones.push(Arc::new(zone)),
         }
@@ -344,48 +349,4 @@ fn probe_domains(config: &Config) -> HashMap<u32, Name> {
         }
     }
     domains
-}
-
-/// Rules with the endpoint that each asks, and their tags.
-fn rules(config: &Config, before: Option<&Snapshot>) -> Vec<Rule> {
-    let rule = |written: config::Rule<'_>| {
-        let endpoint = match written.action {
-            config::RuleAction::Forward { endpoint } => endpoint as usize,
-            config::RuleAction::System => config.server.system.expect("the check sees to a system endpoint"),
-        };
-        let old = before.and_then(|before| before.rule_for(written.domain));
-        let old_endpoint =
-            |rule: &Rule| before.map(|before| &before.config.endpoints[rule.endpoint as usize]);
-        let same = old.filter(|(old, _, rule)| {
-            policy_action(old.action) == policy_action(written.action)
-                && old_endpoint(rule).is_some_and(|old| says_the_same(old, &config.endpoints[endpoint]))
-        });
-        // New targets have not been looked at.
-        let looked = same.filter(|(_, _, rule)| {
-            old_endpoint(rule).is_some_and(|old| has_no_others(old, &config.endpoints[endpoint]))
-        });
-        let looked_at = looked.map_or(0, |(_, _, rule)| marks::kept(&rule.looked_at));
-        Rule {
-            tag: same.map_or_else(|| NEXT_TAG.fetch_add(1, Relaxed), |(_, _, rule)| rule.tag),
-            endpoint: u32::try_from(endpoint).expect("endpoints are counted in thousands"),
-            follow_cname: written.follow_cname,
-            freshness: written.freshness,
-            looked_at: AtomicU32::new(looked_at),
-            stats: OnceLock::new(),
-        }
-    };
-    config.rules.iter().map(rule).collect()
-}
-
-/// Whether all targets of the new endpoint are in the old one.
-fn has_no_others(old: &config::Endpoint, new: &config::Endpoint) -> bool {
-    new.targets.iter().all(|target| old.targets.iter().any(|other| other.address == target.address))
-}
-
-/// Whether answers of the one endpoint still hold for the other. One target in common is enough: whoever adds
-/// or takes away an address, perhaps amid an outage, wants to keep what is cached. With none in common it is
-/// another service. A name is the same service wherever it leads.
-fn says_the_same(old: &config::Endpoint, new: &config::Endpoint) -> bool {
-    let shared = |target: &config::Target| new.targets.iter().any(|other| other.address == target.address);
-    old.client_subnet == new.client_subnet && old.targets.iter().any(shared)
 }

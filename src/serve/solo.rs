@@ -37,6 +37,7 @@ impl Solo {
             client: Client {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 53535)),
                 transport: Transport::Udp,
+                listener: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)),
             },
             out: Box::new([0; DATAGRAM]),
         })
@@ -46,7 +47,12 @@ impl Solo {
     pub fn keep(&self, query: &[u8], reply: &[u8]) -> bool {
         let mut folded = Folded::default();
         let Judged::Ask(query) = judge(query, &mut folded) else { return false };
-        let decision = self.snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
+        let decision = self.snapshot.decide(
+            self.snapshot.view_of(self.client.address.ip()),
+            query.qname(),
+            query.rtype(),
+            query.rclass(),
+        );
         let Some(rule) = self.snapshot.rule_of(decision.action) else { return false };
         let mut scanned = Reply::default();
         if scan(reply, query.question(), &mut scanned).is_err() {
@@ -54,9 +60,10 @@ impl Solo {
         }
         let answer = Answer::from_reply(reply, query.question(), &scanned, self.snapshot.ttls, false);
         let lifetime = lifetime(&scanned, self.snapshot.ttls);
-        let key = Key::of(&query, subnet_of(&self.snapshot, rule, &query));
+        let own = self.snapshot.own_cache(self.snapshot.view_of(self.client.address.ip()));
+        let key = Key::of(&query, subnet_of(&self.snapshot, rule, &query), own, rule.tag);
         let cache = &self.snapshot.cache;
-        cache.insert(&key, cache.hash(&key), rule.tag, cache.now(), seconds(lifetime), &answer);
+        cache.insert(&key, cache.hash(&key), cache.now(), seconds(lifetime), &answer);
         lifetime > 0
     }
 

@@ -184,7 +184,9 @@ impl Stage {
         let worker = &self.workers[worker];
         let snapshot = self.shared.snapshot.load_full();
         let (transport, room) = if over_tcp { (Way::Tcp, MESSAGE) } else { (Way::Udp, DATAGRAM) };
-        let client = Client { address, transport };
+        // There are no listeners here, so the first stands for all.
+        let listener = snapshot.config.server.listen[0];
+        let client = Client { address, transport, listener };
         let path = Rc::new(Path { query, room, ear: Rc::clone(&self.ears[worker.index]) });
         let ticks = snapshot.cache.ticks(now);
         match turn(&worker.counts, &snapshot, packet, &client, ticks, &mut self.out[..room]) {
@@ -192,7 +194,7 @@ impl Stage {
             Step::Reply(len) => path.ear.borrow_mut().take(query, self.out[..len].to_vec()),
             Step::ReplyAndRefresh(len) => {
                 path.ear.borrow_mut().take(query, self.out[..len].to_vec());
-                miss::refresh(worker, &snapshot, packet, now);
+                miss::refresh(worker, &snapshot, packet, &client, now);
                 worker.settle(now);
             }
             Step::Later(rule) => {
@@ -244,8 +246,9 @@ impl Stage {
     /// As status has them.
     pub fn loops(&self, now: Instant) -> Vec<LoopStatus> {
         let snapshot = self.shared.snapshot.load();
-        let endpoint =
-            |domain: &Name| snapshot.rule_for(domain.as_wire()).map(|(_, endpoint, _)| &**endpoint);
+        let endpoint = |domain: &Name, endpoint: &str| {
+            snapshot.rule_asking(domain.as_wire(), endpoint).map(|(endpoint, _)| &**endpoint)
+        };
         self.shared.loops.reports(endpoint, now)
     }
 
@@ -263,7 +266,7 @@ impl Stage {
 
     /// Whether there is a rule of exactly this domain.
     pub fn has_rule(&self, domain: &Name) -> bool {
-        self.shared.snapshot.load().policy.rule_at(domain.as_wire()).is_some()
+        self.shared.snapshot.load().rules_at(domain.as_wire()).next().is_some()
     }
 
     /// Each target by its address and endpoint.

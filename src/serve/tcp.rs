@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const READ: usize = 16 * 1024;
 
 /// Accepts connections until told to stop. Those that are open then go on until their questions are answered.
-pub async fn accept(listener: TcpListener, worker: Rc<Worker>, stop: Stop) {
+pub async fn accept(listener: TcpListener, address: SocketAddr, worker: Rc<Worker>, stop: Stop) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -38,7 +38,8 @@ pub async fn accept(listener: TcpListener, worker: Rc<Worker>, stop: Stop) {
         match accepted {
             Ok((stream, peer)) => match Connections::admit(&worker.shared, peer.ip()) {
                 Some(seat) => {
-                    tokio::task::spawn_local(serve(stream, peer, Rc::clone(&worker), seat, stop.clone()));
+                    let client = Client { address: peer, transport: Transport::Tcp, listener: address };
+                    tokio::task::spawn_local(serve(stream, client, Rc::clone(&worker), seat, stop.clone()));
                 }
                 None => worker.counts.lost(Loss::Connections, 1),
             },
@@ -61,11 +62,10 @@ struct Connection {
     broken: Cell<bool>,
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, seat: Seat, stop: Stop) {
+async fn serve(stream: TcpStream, client: Client, worker: Rc<Worker>, seat: Seat, stop: Stop) {
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     let (read, write) = stream.into_split();
-    let client = Client { address: peer, transport: Transport::Tcp };
     let connection = Rc::new(Connection {
         worker,
         client,
@@ -142,7 +142,7 @@ impl Connection {
                 Step::Reply(_) => {}
                 Step::ReplyAndRefresh(_) => {
                     let now = std::time::Instant::now();
-                    miss::refresh(&self.worker, &snapshot, message, now);
+                    miss::refresh(&self.worker, &snapshot, message, &self.client, now);
                     self.worker.settle(now);
                 }
                 Step::Later(rule) => {

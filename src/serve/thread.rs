@@ -116,11 +116,11 @@ async fn live(
 
 fn listen(worker: &Rc<Worker>, sockets: Sockets) -> std::io::Result<Listener> {
     let stop = Stop::default();
-    let datagrams = udp::Listener::new(sockets.udp, Rc::clone(worker))?;
+    let datagrams = udp::Listener::new(sockets.udp, sockets.address, Rc::clone(worker))?;
     let streams = tokio::net::TcpListener::from_std(sockets.tcp)?;
     let tasks = vec![
         tokio::task::spawn_local(datagrams.live(stop.clone())),
-        tokio::task::spawn_local(tcp::accept(streams, Rc::clone(worker), stop.clone())),
+        tokio::task::spawn_local(tcp::accept(streams, sockets.address, Rc::clone(worker), stop.clone())),
     ];
     Ok(Listener { stop, tasks })
 }

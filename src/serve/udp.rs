@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -35,6 +35,8 @@ struct Left {
 /// One address, over UDP, on one worker.
 pub struct Listener {
     socket: AsyncFd<UdpSocket>,
+    /// As it is configured.
+    address: SocketAddr,
     worker: Rc<Worker>,
     incoming: RefCell<Batch>,
     outgoing: RefCell<Batch>,
@@ -48,9 +50,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub fn new(socket: UdpSocket, worker: Rc<Worker>) -> io::Result<Rc<Listener>> {
+    pub fn new(socket: UdpSocket, address: SocketAddr, worker: Rc<Worker>) -> io::Result<Rc<Listener>> {
         Ok(Rc::new(Listener {
             socket: wait_for_datagrams(socket)?,
+            address,
             worker,
             incoming: RefCell::default(),
             outgoing: RefCell::default(),
@@ -141,7 +144,7 @@ impl Listener {
                 counts.lost(Loss::Oversized, 1);
                 continue;
             };
-            let client = Client { address, transport: Transport::Udp };
+            let client = self.client(address);
             match open(counts, snapshot, packet, &client, now, folded, self.room(&mut outgoing)) {
                 Opened::Done(step) => take(step, index, &mut outgoing),
                 Opened::Asked(question) => {
@@ -183,20 +186,26 @@ impl Listener {
 
     fn begin(self: &Rc<Self>, snapshot: &Held, incoming: &Batch, left: &Left) {
         let now = Instant::now();
-        for packet in left.refresh.iter().filter_map(|&index| incoming.datagram(index)) {
-            miss::refresh(&self.worker, snapshot, packet, now);
+        for &index in &left.refresh {
+            if let (Some(address), Some(packet)) = (incoming.peer(index), incoming.datagram(index)) {
+                miss::refresh(&self.worker, snapshot, packet, &self.client(address), now);
+            }
         }
         for &(index, rule) in &left.later {
             let (Some(address), Some(packet)) = (incoming.peer(index), incoming.datagram(index)) else {
                 continue;
             };
             self.waiting.set(self.waiting.get() + 1);
-            let client = Client { address, transport: Transport::Udp };
+            let client = self.client(address);
             let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
             let back = Back { client, local: incoming.local(index), path };
             miss::begin(&self.worker, snapshot, packet, rule, back, now);
         }
         self.worker.settle(now);
+    }
+
+    fn client(&self, address: SocketAddr) -> Client {
+        Client { address, transport: Transport::Udp, listener: self.address }
     }
 
     fn send(&self, outgoing: &mut Batch) {

@@ -38,13 +38,13 @@ pub(in crate::config) enum WrittenSecret {
 /// An access list as written.
 pub(in crate::config) type WrittenAccess = Vec<At<WrittenElement>>;
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::config) struct WrittenElement {
     pub refuses: bool,
     pub clients: WrittenClients,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::config) enum WrittenClients {
     Any,
     None,

@@ -7,6 +7,7 @@ mod control;
 mod endpoint;
 mod rule;
 mod server;
+mod view;
 mod zone;
 
 use std::collections::HashMap;
@@ -26,8 +27,10 @@ use self::endpoint::endpoint;
 pub(super) use self::endpoint::{WrittenEndpoint, WrittenTarget};
 use self::rule::rule;
 pub(super) use self::rule::{Action, WrittenRule, WrittenRules};
-pub(super) use self::server::MAX_WORKERS;
-use self::server::server;
+pub(super) use self::server::{MAX_WORKERS, WrittenListener};
+use self::server::{listener, server};
+pub(super) use self::view::WrittenView;
+use self::view::view;
 pub(super) use self::zone::WrittenZone;
 use self::zone::zone;
 use super::files::{self, ConfigFile};
@@ -47,6 +50,10 @@ pub(super) struct Written {
     pub system: Option<At<String>>,
     pub bootstrap: Vec<At<SocketAddr>>,
     pub allow: Option<WrittenAccess>,
+    pub listeners: Vec<WrittenListener>,
+    pub views: Vec<WrittenView>,
+    /// Those of all views, in their order.
+    pub view_rules: WrittenRules,
     pub acls: Vec<WrittenAcl>,
     pub keys: Vec<WrittenKey>,
     pub zones: Vec<WrittenZone>,
@@ -135,6 +142,9 @@ impl Written {
             system: None,
             bootstrap: Vec::new(),
             allow: None,
+            listeners: Vec::new(),
+            views: Vec::new(),
+            view_rules: WrittenRules::default(),
             acls: Vec::new(),
             keys: Vec::new(),
             zones: Vec::new(),
@@ -160,8 +170,22 @@ fn document<'a>(
     let mut top = top(text, tree);
     version(&mut top, is_main, faults);
 
-    let Written { config, set, listen, system, bootstrap, allow, acls, keys, zones, endpoints, rules } =
-        written;
+    let Written {
+        config,
+        set,
+        listen,
+        system,
+        bootstrap,
+        allow,
+        listeners,
+        acls,
+        keys,
+        zones,
+        endpoints,
+        rules,
+        views,
+        view_rules,
+    } = written;
     once(&mut top, "server", "[server]", set, faults, |t| {
         server(t, &mut config.server, listen, system, bootstrap, allow)
     });
@@ -169,6 +193,8 @@ fn document<'a>(
     once(&mut top, "control", "[control]", set, faults, |t| control(t, &mut config.control, source));
     once(&mut top, "metrics", "[metrics]", set, faults, |t| metrics(t, &mut config.metrics));
     once(&mut top, "log", "[log]", set, faults, |t| log(t, &mut config.log));
+    let mut push = |table: &mut Table<'_>, faults: &mut Faults| listeners.push(listener(table, faults));
+    many(&mut top, "listener", "[[listener]]", &mut push, faults);
     let mut push = |table: &mut Table<'_>, faults: &mut Faults| acls.push(acl(table, faults));
     many(&mut top, "acl", "[[acl]]", &mut push, faults);
     let mut push = |table: &mut Table<'_>, faults: &mut Faults| keys.push(key(table, source, faults));
@@ -178,6 +204,10 @@ fn document<'a>(
     let mut push = |table: &mut Table<'_>, faults: &mut Faults| endpoints.push(endpoint(table, faults));
     many(&mut top, "endpoint", "[[endpoint]]", &mut push, faults);
     self::rules(&mut top, rules, faults);
+    let mut push = |table: &mut Table<'_>, faults: &mut Faults| {
+        views.push(view(table, source, view_rules, faults));
+    };
+    many(&mut top, "view", "[[view]]", &mut push, faults);
     top.finish(faults);
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
+use super::access::{WrittenAccess, WrittenElement, clients};
 use super::cache::{MAX_STALE_TTL, MAX_TTL};
 use crate::config::reader::{At, Faults, Table, at, flag, list, one_of, string};
 use crate::config::source::Place;
@@ -23,22 +24,27 @@ pub(in crate::config) struct WrittenRules {
     pub networks: Vec<At<IpNet>>,
     /// The names of endpoints that rules have, each once.
     endpoints: Known,
-    /// What rules say of freshness, each once, and the place of each in this list.
-    pub freshness: Vec<OwnFreshness>,
-    freshness_index: HashMap<OwnFreshness, u16, RandomState>,
+    /// What rules say of their own, each once, and the place of each in this list.
+    pub own: Vec<Own>,
+    /// Who may ask, each list once, and the place of each.
+    pub allow: Vec<WrittenAccess>,
+    allow_index: HashMap<WrittenAccessKey, u16, RandomState>,
+    own_index: HashMap<Own, u16, RandomState>,
 }
 
-/// What one rule says of freshness; what it leaves out is as in `[cache]`.
+/// What one rule says of freshness and access; what it leaves out is as in `[cache]` and `[server]`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub(in crate::config) struct OwnFreshness {
+pub(in crate::config) struct Own {
     serve_stale: Option<bool>,
     stale_ttl_secs: Option<u32>,
     max_stale_secs: Option<u32>,
     stale_after: Option<Option<Duration>>,
     prefetch: Option<bool>,
+    /// An index into the lists of all rules.
+    pub allow: Option<u16>,
 }
 
-impl OwnFreshness {
+impl Own {
     pub fn over(&self, common: &Freshness) -> Freshness {
         Freshness {
             serve_stale: self.serve_stale.unwrap_or(common.serve_stale),
@@ -51,21 +57,36 @@ impl OwnFreshness {
 }
 
 impl WrittenRules {
-    /// The place of what a rule says among the configuration's list, whose first is what `[cache]` says. None if the
-    /// list is full.
-    fn freshness_at(&mut self, own: OwnFreshness) -> Option<u16> {
-        if own == OwnFreshness::default() {
-            return Some(0);
-        }
-        if let Some(known) = self.freshness_index.get(&own) {
+    /// The place of a rule's own access list among those of all. None if there are too many.
+    fn allow_at(&mut self, list: WrittenAccess) -> Option<u16> {
+        let elements: WrittenAccessKey = list.iter().map(|element| element.value.clone()).collect();
+        if let Some(known) = self.allow_index.get(&elements) {
             return Some(*known);
         }
-        let index = u16::try_from(self.freshness.len() + 1).ok()?;
-        self.freshness.push(own);
-        self.freshness_index.insert(own, index);
+        let index = u16::try_from(self.allow.len()).ok()?;
+        self.allow.push(list);
+        self.allow_index.insert(elements, index);
+        Some(index)
+    }
+
+    /// The place of what a rule says among the configuration's list, whose first is what `[cache]` says. None if the
+    /// list is full.
+    fn own_at(&mut self, own: Own) -> Option<u16> {
+        if own == Own::default() {
+            return Some(0);
+        }
+        if let Some(known) = self.own_index.get(&own) {
+            return Some(*known);
+        }
+        let index = u16::try_from(self.own.len() + 1).ok()?;
+        self.own.push(own);
+        self.own_index.insert(own, index);
         Some(index)
     }
 }
+
+/// A list without the places that it was written in.
+type WrittenAccessKey = Vec<WrittenElement>;
 
 type Known = HashSet<Rc<str>, RandomState>;
 
@@ -103,15 +124,19 @@ pub(super) fn rule(table: &mut Table<'_>, rules: &mut WrittenRules, faults: &mut
     };
     let endpoint = at(string("\"aws-inbound\"", |text| Ok(text.to_owned())));
     let endpoint = table.optional("endpoint", endpoint, faults);
-    let own = OwnFreshness {
+    let allow = table.optional("allow", clients, faults).map(|list| rules.allow_at(list));
+    let own = Own {
         serve_stale: table.optional("serve_stale", flag, faults),
         stale_ttl_secs: table.optional("stale_ttl", ttl(MAX_STALE_TTL), faults),
         max_stale_secs: table.optional("max_stale", ttl(MAX_TTL), faults),
         stale_after: table.optional("stale_after", stale_after, faults),
         prefetch: table.optional("prefetch", flag, faults),
+        allow: allow.flatten(),
     };
-    let freshness = rules.freshness_at(own).unwrap_or_else(|| {
-        let message = format!("rules say more than {} different things of stale answers", u16::MAX);
+    let own_at = rules.own_at(own).filter(|_| allow != Some(None));
+    let freshness = own_at.unwrap_or_else(|| {
+        let message =
+            format!("rules say more than {} different things of stale answers and access", u16::MAX);
         faults.error("too-many-settings", &table.place, message, "let more of them say the same");
         0
     });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Section;
 use super::access::{WrittenAccess, clients};
 use crate::config::Server;
-use crate::config::reader::{At, at, list, some, string, whole};
+use crate::config::reader::{At, Faults, Table, at, list, some, string, whole};
 use crate::config::value::{duration, label, listen_address, server_address};
 
 /// More threads than the cores of any machine that serves DNS alone.
@@ -50,4 +50,16 @@ pub(super) fn server(
     table.set("tcp_connections_per_client", whole(TCP_CONNECTIONS), &mut server.tcp_connections_per_client);
     table.set("tcp_idle_timeout", duration(TCP_IDLE), &mut server.tcp_idle_timeout);
     table.set("client_rate", whole(CLIENT_RATES), &mut server.client_rate);
+}
+
+/// A listener that differs from those of `[server]`.
+pub(in crate::config) struct WrittenListener {
+    pub address: Option<At<SocketAddr>>,
+    pub allow: Option<WrittenAccess>,
+}
+
+pub(super) fn listener(table: &mut Table<'_>, faults: &mut Faults) -> WrittenListener {
+    let address = at(string("\"10.200.0.2:53\"", listen_address));
+    let address = table.required("address", "address = \"10.200.0.2:53\"", address, faults);
+    WrittenListener { address, allow: table.optional("allow", clients, faults) }
 }

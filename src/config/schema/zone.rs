@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::access::{WrittenAccess, clients};
 use super::beside;
 use crate::config::reader::{At, Faults, Table, at, string};
 use crate::config::source::Source;
@@ -12,6 +13,7 @@ pub(in crate::config) struct WrittenZone {
     pub name: Option<At<Name>>,
     /// Joined to the folder of the file that it was written in.
     pub file: Option<At<PathBuf>>,
+    pub allow: Option<WrittenAccess>,
 }
 
 pub(super) fn zone(table: &mut Table<'_>, source: &Source, faults: &mut Faults) -> WrittenZone {
@@ -20,5 +22,6 @@ pub(super) fn zone(table: &mut Table<'_>, source: &Source, faults: &mut Faults) 
     WrittenZone {
         name: table.required("name", "name = \"corp.example\"", name, faults),
         file: table.required("file", "file = \"corp.example.zone\"", file, faults),
+        allow: table.optional("allow", clients, faults),
     }
 }

@@ -1,0 +1,123 @@
+//! Views: whose clients they are for, with their own rules and zones behind the general ones; and what is surprising
+//! in them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::check::zones;
+use super::lists::Lists;
+use super::reader::{At, Faults};
+use super::schema::{Written, WrittenRules, WrittenView};
+use super::source::Place;
+use super::table::{Resolve, RuleTable, Taken};
+use super::{Config, Part, Rule, View};
+use crate::limits::VIEWS;
+
+/// The rules of all parts; the views and their zones go into the configuration.
+pub(super) fn take(
+    (general, of_views): (&mut WrittenRules, &mut WrittenRules),
+    views: &[WrittenView],
+    config: &mut Config,
+    lists: &mut Lists<'_>,
+    resolve: Resolve<'_>,
+    faults: &mut Faults,
+) -> RuleTable {
+    // As many as there will be, unless networks derive several.
+    let mut table = RuleTable::with_capacity(general.domains.len() + of_views.domains.len());
+    let settings = general.own.len() as u16;
+    let count = general.rules.len();
+    table.take(&mut Taken::of(general, 0), count, resolve, faults);
+    let mut rules = Taken::of(of_views, settings);
+    let mut first: HashMap<&str, &Place> = HashMap::new();
+    for view in views {
+        let (zones_at, rules_at) = (config.zones.len(), table.rules.len());
+        config.zones.extend(zones(&view.zones, lists, faults));
+        table.take(&mut rules, view.rules, resolve, faults);
+        let clients = view.clients.as_ref().map(|clients| lists.access(clients, faults));
+        let allow = view.allow.as_ref().map(|allow| lists.access(allow, faults));
+        let Some(At { value: name, place }) = &view.name else { continue };
+        if let Some(other) = first.insert(name, place) {
+            let message = format!("a second view `{name}`; the first is at {other}");
+            faults.error("duplicate-view", place, message, "give one of the two another name");
+        }
+        let Some(clients) = clients else { continue };
+        config.views.push(View {
+            name: name.clone(),
+            clients,
+            allow,
+            inherit: view.inherit,
+            own_cache: view.own_cache,
+            zones: zones_at..config.zones.len(),
+            rules: rules_at..table.rules.len(),
+            place: place.location(),
+        });
+    }
+    if let Some(view) = views.get(VIEWS) {
+        let message = format!("there are more than {VIEWS} views");
+        faults.error("too-many-views", &view.place, message, "let more clients share one");
+    }
+    table
+}
+
+/// `places` are those of the configuration's rules.
+pub(super) fn warn(written: &Written, config: &Config, places: &[Place], faults: &mut Faults) {
+    for (index, (view, written)) in config.views.iter().zip(&written.views).enumerate() {
+        let place = written.name.as_ref().map_or(&written.place, |name| &name.place);
+        shadowed(&config.views[..index], view, place, faults);
+        empty(view, place, faults);
+        if view.inherit {
+            inherited(config, view, places, faults);
+        }
+    }
+}
+
+fn shadowed(before: &[View], view: &View, place: &Place, faults: &mut Faults) {
+    if !view.clients.is_within(before.iter().map(|view| &*view.clients)) {
+        return;
+    }
+    let message = match view.clients.is_within(std::iter::empty()) {
+        true => format!("view `{}` is for nobody: its `clients` let no one in", view.name),
+        false => format!("no client ever comes to view `{}`: views before it take them all", view.name),
+    };
+    faults.warning("shadowed-view", place, message, "put it before them, or remove it");
+}
+
+fn empty(view: &View, place: &Place, faults: &mut Faults) {
+    if !view.zones.is_empty() || !view.rules.is_empty() {
+        return;
+    }
+    if !view.inherit {
+        let message = format!("view `{}` has neither rules nor zones: it knows no name", view.name);
+        faults.warning("empty-view", place, message, "add [[view.rule]], or leave `inherit = false` out");
+    } else if view.allow.is_none() && !view.own_cache {
+        let message = format!("view `{}` changes nothing for its clients", view.name);
+        faults.warning("empty-view", place, message, "add [[view.rule]] or [[view.zone]], or remove it");
+    }
+}
+
+/// Rules that say what the view would inherit. With a view's own cache too: it holds for what is inherited as well.
+fn inherited(config: &Config, view: &View, places: &[Place], faults: &mut Faults) {
+    let rule = |index: usize| config.rules.at(index as u32);
+    let own: HashSet<&[u8]> = view.rules.clone().map(|index| rule(index).domain).collect();
+    let Part { rules, .. } = config.general();
+    let general = rules.map(rule).filter(|general| own.contains(general.domain));
+    let general: HashMap<&[u8], Rule<'_>> = general.map(|general| (general.domain, general)).collect();
+    for index in view.rules.clone() {
+        let own = rule(index);
+        if let Some(other) = general.get(own.domain).filter(|other| config.means_the_same(&own, other)) {
+            let (name, place) = (own.name(), other.place);
+            let message =
+                format!("view `{}` inherits just this for `{name}`, from the rule at {place}", view.name);
+            faults.warning("inherited-rule", &places[index], message, "remove one of the two");
+        }
+    }
+}
+
+impl Config {
+    /// Whether two rules of a domain do the same with it.
+    pub fn means_the_same(&self, one: &Rule<'_>, other: &Rule<'_>) -> bool {
+        let (first, second) = (usize::from(one.freshness), usize::from(other.freshness));
+        (one.action, one.follow_cname) == (other.action, other.follow_cname)
+            && self.freshness[first] == self.freshness[second]
+            && self.rule_access[first] == self.rule_access[second]
+    }
+}

@@ -45,7 +45,7 @@ pub const PROBE_EVERY: Duration = Duration::from_millis(500);
 pub const PROBE_EVERY_DOWN: Duration = Duration::from_millis(1500);
 /// A target that was not heard for so long is probed: so a dead one is found before it is needed.
 pub const PROBE_IDLE: Duration = Duration::from_secs(5);
-/// What a probe may take.
+/// A probe that takes longer counts as lost, unless its target is known to be as far away. It is heard nevertheless.
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(450);
 /// Where all targets of an endpoint are silent: between two clients' questions that try them nevertheless.
 pub const DARK_ATTEMPT_EVERY: Duration = Duration::from_secs(1);

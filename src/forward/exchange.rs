@@ -15,7 +15,7 @@ use super::coalesce::Question;
 use super::flight::{Aim, Flight, Means};
 use super::mark::Mark;
 use super::{Errand, Fetched, FlightId, Ticket, Transport, Trouble};
-use crate::limits::{PROBE_TIMEOUT, QUERY_DEADLINE};
+use crate::limits::QUERY_DEADLINE;
 use crate::wire::answer::Ask;
 use crate::wire::header::bit;
 use crate::wire::name::Name;
@@ -120,7 +120,7 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
         let probe = &errand.endpoint().probe;
         let question = own_question(name.unwrap_or(&probe.name), probe.rtype);
         let aim = Aim::Probe { target: target as u16 };
-        let id = self.file(question, errand, aim, now + PROBE_TIMEOUT, None);
+        let id = self.file(question, errand, aim, now + QUERY_DEADLINE, None);
         self.start(id, now, transport);
     }
 

@@ -10,7 +10,7 @@ use super::coalesce::Question;
 use super::judge::{Asked, Manner, Outcome};
 use super::target::{Target, Worth};
 use super::{Errand, Fetched, FlightId, Ticket, Transport, Trouble};
-use crate::limits::{LOSS_AFTER, MAX_ATTEMPTS};
+use crate::limits::{LOSS_AFTER, MAX_ATTEMPTS, PROBE_TIMEOUT};
 use crate::wire::answer::{Answer, Ask, write_question};
 use crate::wire::edns::{ErrorCode, ExtendedError};
 use crate::wire::header::{bit, rcode, rcode_name};
@@ -324,7 +324,7 @@ impl<E: Errand, W> Flight<E, W> {
     /// When `tick` or the caller has something to do, if nothing comes before.
     pub fn due(&self) -> Option<Instant> {
         let undecided = self.attempts.iter().filter(|attempt| attempt.open && !attempt.lost);
-        let losses = undecided.map(|attempt| attempt.sent + LOSS_AFTER);
+        let losses = undecided.map(|attempt| attempt.sent + self.loss_after(attempt));
         let patience = self.patience.map(|(_, until)| until);
         if self.landed {
             return losses.chain(patience).min();
@@ -435,7 +435,7 @@ impl<E: Errand, W> Flight<E, W> {
         for index in 0..self.attempts.len() {
             let attempt = self.attempts[index];
             let undecided = attempt.open && !attempt.lost;
-            if undecided && now.saturating_duration_since(attempt.sent) >= LOSS_AFTER {
+            if undecided && now.saturating_duration_since(attempt.sent) >= self.loss_after(&attempt) {
                 self.attempts[index].lost = true;
                 let target = usize::from(attempt.target);
                 self.target(target).settled();
@@ -447,6 +447,14 @@ impl<E: Errand, W> Flight<E, W> {
                 }
             }
         }
+    }
+
+    /// When an attempt without an answer counts as lost. Nobody waits for a probe, so that it may tell sooner; but one
+    /// that answers late is alive, and what is far away gets the time that it needs.
+    fn loss_after(&self, attempt: &Attempt) -> Duration {
+        let Aim::Probe { .. } = self.aim else { return LOSS_AFTER };
+        let network = self.target(usize::from(attempt.target)).network().unwrap_or_default();
+        (2 * network).clamp(PROBE_TIMEOUT, LOSS_AFTER)
     }
 
     fn learn(&self, attempt: &Attempt, outcome: &Outcome, now: Instant) {

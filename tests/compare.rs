@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use common::message::*;
 use common::servers::{CLOUD, Zone, nsd, public_zones, wait_for_answer};
-use common::{Message, Net, Output, Process, Scripted, Seen, Setup, Udp, dnsfwd::binary, eventually, reply, run};
+use common::{
+    Message, Net, Output, Process, Scripted, Seen, Setup, Udp, dnsfwd::binary, eventually, reply, run,
+};
 use dnsfwd::compare::question::Gathering;
 use dnsfwd::compare::{capture, list, querylog};
 use proptest::prelude::*;
@@ -157,9 +159,14 @@ const NEW_ZONE: &str = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS 
 fn bind_and_planted_differences() {
     let net = Net::new();
     let outside = "$TTL 300\n@ SOA ns h 1 2 3 4 60\n@ NS ns\nns A 192.0.2.1\nweb A 192.0.2.9\n";
-    let cloud = "$TTL 300\n@ SOA ns h 1 2 3 4 60\n@ NS ns\nns A 192.0.2.1\nalias CNAME web.outside.example.\n";
-    let (_bind, old) =
-        bind(&net, "", "", &[("corp.example", OLD_ZONE), ("cloud.example", cloud), ("outside.example", outside)]);
+    let cloud =
+        "$TTL 300\n@ SOA ns h 1 2 3 4 60\n@ NS ns\nns A 192.0.2.1\nalias CNAME web.outside.example.\n";
+    let (_bind, old) = bind(
+        &net,
+        "",
+        "",
+        &[("corp.example", OLD_ZONE), ("cloud.example", cloud), ("outside.example", outside)],
+    );
     // Refuses one name, and gives an alias without what it leads to.
     let target = Scripted::start(net.at(10), |seen: &Seen| {
         let alias = record(&to_question(), CNAME, IN, 300, &name("web.outside.example"));
@@ -184,7 +191,8 @@ fn bind_and_planted_differences() {
     assert_eq!(compared.number("same"), 4, "{:#}", compared.report);
     let mut groups = compared.groups();
     groups.sort();
-    let group = |kind: &str, what: &str, asked: &str| (kind.to_owned(), what.to_owned(), vec![asked.to_owned()]);
+    let group =
+        |kind: &str, what: &str, asked: &str| (kind.to_owned(), what.to_owned(), vec![asked.to_owned()]);
     let expected = [
         group("chain-cut", "NEW does not follow the CNAME to its end", "alias.cloud.example A"),
         group("no-data", "NEW has no records of the type, OLD has", "typed.corp.example AAAA"),
@@ -237,13 +245,17 @@ fn response_codes_and_silence_for_one_name() {
             _ => reply(&common::target::addressed(seen, 300, [192, 0, 2, 1])),
         }
     };
-    let (old, new) = (Scripted::start(net.at(10), answers(false)), Scripted::start(net.at(11), answers(true)));
+    let (old, new) =
+        (Scripted::start(net.at(10), answers(false)), Scripted::start(net.at(11), answers(true)));
     let asked = questions(&net, "good.example\nrefused.example\nmute.example\ngood.example TXT\n");
     let arguments = ["--questions", &asked, "--timeout", "300ms"];
     let compared = compare(&net, old.address, Some(new.address), &arguments);
     let kinds: Vec<(String, String)> =
         compared.groups().into_iter().map(|(_, what, asked)| (what, asked[0].clone())).collect();
-    let expected = [("NEW does not answer", "mute.example A"), ("OLD says SERVFAIL, NEW says REFUSED", "refused.example A")];
+    let expected = [
+        ("NEW does not answer", "mute.example A"),
+        ("OLD says SERVFAIL, NEW says REFUSED", "refused.example A"),
+    ];
     assert_eq!(kinds, expected.map(|(what, asked)| (what.to_owned(), asked.to_owned())));
     assert_eq!((compared.output.code, compared.number("same")), (1, 2));
     assert_eq!(compared.report["reasons"], Value::Null, "there is no configuration to give any");
@@ -262,7 +274,11 @@ fn a_silent_server_is_told_at_once() {
     let arguments = ["--questions", &asked, "--timeout", "300ms"];
     let output = compare_raw(&net, old.address, Some(mute.local_addr().unwrap()), &arguments);
     assert_eq!(output.code, 2, "{}", output.all());
-    assert!(output.stdout.contains(&format!("given up: no answer from NEW, {}", net.at(11))), "{}", output.all());
+    assert!(
+        output.stdout.contains(&format!("given up: no answer from NEW, {}", net.at(11))),
+        "{}",
+        output.all()
+    );
     assert!(old.seen().len() <= 4, "{} questions", old.seen().len());
     // Nor where the port is closed.
     let compared = compare(&net, net.at(12), Some(old.address), &arguments);
@@ -275,10 +291,11 @@ fn a_server_that_falls_silent_ends_the_run() {
     let net = Net::new();
     let old = Scripted::with_address(net.at(10), [192, 0, 2, 1]);
     let answered = AtomicUsize::new(0);
-    let new = Scripted::start(net.at(11), move |seen: &Seen| match answered.fetch_add(1, Ordering::Relaxed) {
-        0..40 => reply(&common::target::addressed(seen, 300, [192, 0, 2, 1])),
-        _ => Vec::new(),
-    });
+    let new =
+        Scripted::start(net.at(11), move |seen: &Seen| match answered.fetch_add(1, Ordering::Relaxed) {
+            0..40 => reply(&common::target::addressed(seen, 300, [192, 0, 2, 1])),
+            _ => Vec::new(),
+        });
     let lines: String = (0..20_000).map(|number| format!("n{number}.example\n")).collect();
     let asked = questions(&net, &lines);
     let arguments = ["--questions", &asked, "--timeout", "200ms"];
@@ -362,7 +379,8 @@ fn unbound_with_and_without_a_difference() {
     drop(same);
     let _other = unbound(&net, net.at(11), &data("10.0.0.99"));
     let compared = compare(&net, net.at(11), None, &["--questions", &asked]);
-    let expected = ("records".to_owned(), "the records differ".to_owned(), vec!["www.corp.example A".to_owned()]);
+    let expected =
+        ("records".to_owned(), "the records differ".to_owned(), vec!["www.corp.example A".to_owned()]);
     assert_eq!((compared.output.code, compared.groups()), (1, vec![expected]));
 }
 
@@ -374,9 +392,12 @@ fn dnsmasq_with_its_own_log() {
                  host-record=mail.corp.example,10.0.0.12\nhost-record=six.corp.example,2001:db8::1\n";
     let old = dnsmasq(&net, net.at(10), lines);
     let _dns = Setup::new(&net).zone(&net, "corp.example", LOCAL).start(&net);
-    for (asked, kind) in
-        [("www.corp.example", A), ("mail.corp.example", A), ("six.corp.example", AAAA), ("nobody.corp.example", A)]
-    {
+    for (asked, kind) in [
+        ("www.corp.example", A),
+        ("mail.corp.example", A),
+        ("six.corp.example", AAAA),
+        ("nobody.corp.example", A),
+    ] {
         common::ask(net.at(10), &Message::query(asked, kind));
     }
     let log = net.write("dnsmasq-queries.log", &old.log()).display().to_string();
@@ -423,13 +444,18 @@ fn the_companys_bind_box_and_ours_say_the_same() {
     let _public = nsd(&net, resolver, &public);
 
     let zone = company_zone();
-    // What every server of this kind answers itself, where BIND leaves it to the administrator.
-    let loopback = "@ 10800 SOA @ nobody.invalid. 1 3600 1200 604800 10800\n@ 10800 NS @\n";
-    let localhost = format!("{loopback}@ 10800 A 127.0.0.1\n@ 10800 AAAA ::1\n* 10800 A 127.0.0.1\n* 10800 AAAA ::1\n");
-    let pointer = format!("{loopback}@ 10800 PTR localhost.\n1.0.0 10800 PTR localhost.\n");
+    // What we answer ourselves, and BIND leaves to its administrator where it forwards everything.
+    let empty = "@ 10800 SOA @ nobody.invalid. 1 3600 1200 604800 10800\n@ 10800 NS localhost.\n";
+    let localhost =
+        format!("{empty}@ 10800 A 127.0.0.1\n@ 10800 AAAA ::1\n* 10800 A 127.0.0.1\n* 10800 AAAA ::1\n");
+    let pointer = format!("{empty}@ 10800 PTR localhost.\n1.0.0 10800 PTR localhost.\n");
     let v6 = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa";
-    let files =
-        [("anycompany.corp", zone.as_str()), ("localhost", &localhost), ("127.in-addr.arpa", &pointer), (v6, &pointer)];
+    let files = [
+        ("anycompany.corp", zone.as_str()),
+        ("localhost", &localhost),
+        ("127.in-addr.arpa", &pointer),
+        (v6, &pointer),
+    ];
     let forwarded = ["awsanycompany.corp", "ap-northeast-2.compute.internal", "10.in-addr.arpa"];
     let zones: String = forwarded.iter().map(|zone| forward(zone, &inbound)).collect();
     let options = format!(
@@ -455,10 +481,12 @@ fn the_companys_bind_box_and_ours_say_the_same() {
     assert_eq!(compared.report["end"], "whole");
 
     // BIND's own log of that says the same questions again.
-    let log = net.write("queries.log", &std::fs::read_to_string(net.folder().join("bind/named.log")).unwrap());
+    let log =
+        net.write("queries.log", &std::fs::read_to_string(net.folder().join("bind/named.log")).unwrap());
     let mut gathering = Gathering::default();
     gathering.begin("log");
-    let read = querylog::read(std::io::BufReader::new(std::fs::File::open(&log).unwrap()), &mut gathering).unwrap();
+    let read =
+        querylog::read(std::io::BufReader::new(std::fs::File::open(&log).unwrap()), &mut gathering).unwrap();
     assert_eq!(read.kind, querylog::Kind::Bind);
     assert_eq!(gathering.len() as u64, compared.number("questions"));
     let log = log.display().to_string();
@@ -538,7 +566,11 @@ fn files_that_cannot_be_used() {
     ] {
         let output = compare_raw(&net, servers[0].address, Some(servers[1].address), &[option, &path]);
         assert_eq!(output.code, 2, "{option}: {}", output.all());
-        assert!(output.stderr.contains(expected) && output.stderr.contains(&path), "{option}: {}", output.all());
+        assert!(
+            output.stderr.contains(expected) && output.stderr.contains(&path),
+            "{option}: {}",
+            output.all()
+        );
     }
     let output = compare_raw(&net, servers[0].address, Some(servers[1].address), &[]);
     assert_eq!(output.code, 2, "without a configuration there is nothing to generate: {}", output.all());
@@ -567,23 +599,26 @@ fn an_interrupt_gives_the_report_so_far() {
 
 /// A capture, with some octets changed, some taken out, and its end cut off.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let files = ["ethernet.pcap", "sll.pcap", "sll2.pcap", "loopback.pcap", "raw.pcap", "mixed.pcapng", "cut.pcapng"];
+    let files =
+        ["ethernet.pcap", "sll.pcap", "sll2.pcap", "loopback.pcap", "raw.pcap", "mixed.pcapng", "cut.pcapng"];
     let files: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(golden(file)).unwrap()).collect();
     let changes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12);
     let out = proptest::option::of((any::<prop::sample::Index>(), 0usize..40));
-    (prop::sample::select(files), changes, out, any::<prop::sample::Index>()).prop_map(|(mut bytes, changes, out, end)| {
-        for (at, value) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = value;
-        }
-        if let Some((at, len)) = out {
-            let at = at.index(bytes.len());
-            bytes.drain(at..bytes.len().min(at + len));
-        }
-        let end = end.index(bytes.len().max(1) * 2);
-        bytes.truncate(end.max(30));
-        bytes
-    })
+    (prop::sample::select(files), changes, out, any::<prop::sample::Index>()).prop_map(
+        |(mut bytes, changes, out, end)| {
+            for (at, value) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if let Some((at, len)) = out {
+                let at = at.index(bytes.len());
+                bytes.drain(at..bytes.len().min(at + len));
+            }
+            let end = end.index(bytes.len().max(1) * 2);
+            bytes.truncate(end.max(30));
+            bytes
+        },
+    )
 }
 
 proptest! {

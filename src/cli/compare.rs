@@ -102,7 +102,8 @@ fn limit(text: &str) -> Result<usize, String> {
 fn patience(text: &str) -> Result<Duration, String> {
     let bounds = Duration::from_millis(100)..=Duration::from_secs(30);
     let time = parse_duration(text).map_err(|fault| fault.to_string())?;
-    let within = || format!("write {} to {}", format_duration(*bounds.start()), format_duration(*bounds.end()));
+    let within =
+        || format!("write {} to {}", format_duration(*bounds.start()), format_duration(*bounds.end()));
     bounds.contains(&time).then_some(time).ok_or_else(within)
 }
 
@@ -169,8 +170,7 @@ fn gather(arguments: &Arguments, new: SocketAddr, files: Option<&Offline>) -> an
         eprintln!("{}: {packets}, {queries}{ending}", path.display());
     } else if let Some(path) = query_log {
         gathering.begin(path.display().to_string());
-        let log =
-            querylog::read(open(path)?, &mut gathering).with_context(|| path.display().to_string())?;
+        let log = querylog::read(open(path)?, &mut gathering).with_context(|| path.display().to_string())?;
         let (queries, lines) = (count(log.questions as u64, "query"), count(log.passed_over as u64, "line"));
         eprintln!("{}: {}, {queries}, {lines} passed over", path.display(), log.kind.name());
     } else if let Some(files) = files {

@@ -142,7 +142,10 @@ impl Course {
     /// A server that has said nothing to so many questions that it may be gone, and one that it answered before.
     pub fn suspect(&self) -> Option<(Side, Option<usize>)> {
         let sides = [Side::Old, Side::New].into_iter().zip(&self.silence);
-        sides.filter(|(_, silence)| silence.in_a_row >= COMPARE_SILENT).map(|(side, silence)| (side, silence.answered)).next()
+        sides
+            .filter(|(_, silence)| silence.in_a_row >= COMPARE_SILENT)
+            .map(|(side, silence)| (side, silence.answered))
+            .next()
     }
 
     /// The server is known to answer the question with this number.
@@ -232,9 +235,7 @@ fn changes(question: &Question, passes: &[Pass], difference: Difference) -> bool
         Difference::Rcode { .. } => matches!(one, Difference::Rcode { .. }),
         _ => one.is_of_records() && difference.is_of_records(),
     };
-    let differs = |one: &Heard, other: &Heard| {
-        matches!(judge(question, one, other), Verdict::Differ(found) if alike(found))
-    };
+    let differs = |one: &Heard, other: &Heard| matches!(judge(question, one, other), Verdict::Differ(found) if alike(found));
     let Some((last, before)) = passes.split_last() else { return false };
     let old_changed = before.iter().any(|pass| differs(&pass.old, &last.old));
     let new_changed = before.iter().any(|pass| differs(&pass.new, &last.new));
@@ -329,7 +330,8 @@ mod tests {
         let (tally, _) = play(&[(data(DATA), data(OTHER)), (data(third), data(OTHER))]);
         assert_eq!((tally.changing.len(), tally.findings.len()), (1, 0));
         // A response code that the old server changes is no excuse for another record, and the other way round.
-        let (tally, _) = play(&[(data(DATA), Heard::Said(said(3, ""))), (data(third), Heard::Said(said(3, "")))]);
+        let (tally, _) =
+            play(&[(data(DATA), Heard::Said(said(3, ""))), (data(third), Heard::Said(said(3, "")))]);
         assert_eq!(differences(&tally), [Difference::Rcode { old: 0, new: 3 }]);
     }
 
@@ -337,8 +339,7 @@ mod tests {
     fn a_short_ttl_is_waited_for() {
         let short = |address: &str| data(&format!("www.example 5 A {address}"));
         let apart = (short("192.0.2.1"), short("192.0.2.2"));
-        let (tally, asked) =
-            play(&[apart.clone(), apart.clone(), (short("192.0.2.3"), short("192.0.2.1"))]);
+        let (tally, asked) = play(&[apart.clone(), apart.clone(), (short("192.0.2.3"), short("192.0.2.1"))]);
         assert_eq!((tally.changing.len(), tally.findings.len(), asked), (1, 0, 3));
         let (tally, asked) = play(&[apart]);
         assert_eq!((differences(&tally), asked), (vec![Difference::Records], 3));

@@ -81,7 +81,8 @@ impl Record {
             let length = u16::try_from(self.data.len()).ok()?;
             let mut decoder = BinDecoder::new(&self.data);
             let data = RData::read(&mut decoder, RecordType::from(self.rtype), Restrict::new(length)).ok()?;
-            (!matches!(data, RData::Unknown { .. } | RData::NULL(_)) && decoder.is_empty()).then(|| data.to_string())
+            (!matches!(data, RData::Unknown { .. } | RData::NULL(_)) && decoder.is_empty())
+                .then(|| data.to_string())
         };
         known().unwrap_or_else(|| {
             let digits: String = self.data.iter().map(|octet| format!("{octet:02x}")).collect();
@@ -120,7 +121,8 @@ impl Heard {
 impl Said {
     fn read(message: &[u8], reply: &Reply) -> Said {
         let counts = [6, 8, 10].map(|at| usize::from(u16_at(message, at)));
-        let mut all = records(message, reply.records_at, counts.iter().sum()).map(|record| read(message, &record));
+        let mut all =
+            records(message, reply.records_at, counts.iter().sum()).map(|record| read(message, &record));
         let answers: Vec<Record> = all.by_ref().take(counts[0]).collect();
         let authority: Vec<Record> = all.by_ref().take(counts[1]).collect();
         Said {
@@ -147,7 +149,8 @@ impl Said {
     pub fn tail<'a>(&'a self, name: &'a [u8]) -> &'a [u8] {
         let mut tail = name;
         for _ in 0..self.answers.len() {
-            let alias = self.answers.iter().find(|record| record.rtype == rtype::CNAME && record.owner == tail);
+            let alias =
+                self.answers.iter().find(|record| record.rtype == rtype::CNAME && record.owner == tail);
             match alias {
                 Some(alias) => tail = &alias.data,
                 None => break,
@@ -236,7 +239,9 @@ pub mod tests {
             let data = match words[2] {
                 "A" => words[3].parse::<std::net::Ipv4Addr>().expect("an address").octets().to_vec(),
                 "SOA" => {
-                    let numbers = words[5..].iter().flat_map(|word| word.parse::<u32>().expect("a number").to_be_bytes());
+                    let numbers = words[5..]
+                        .iter()
+                        .flat_map(|word| word.parse::<u32>().expect("a number").to_be_bytes());
                     [wire(words[3]), wire(words[4]), numbers.collect()].concat()
                 }
                 _ => wire(words[3]),
@@ -279,7 +284,8 @@ pub mod tests {
     #[test]
     fn data_as_a_zone_file_has_it() {
         let text = |rtype: u16, data: &[u8]| {
-            Record { owner: vec![0], rtype, rclass: 1, data: data.to_vec(), ttl: 0, capitals: false }.data_text()
+            Record { owner: vec![0], rtype, rclass: 1, data: data.to_vec(), ttl: 0, capitals: false }
+                .data_text()
         };
         assert_eq!(text(rtype::A, &[192, 0, 2, 1]), "192.0.2.1");
         assert_eq!(text(65_280, &[1, 255]), "\\# 2 01ff");

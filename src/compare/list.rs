@@ -13,12 +13,27 @@ use crate::wire::rdata::rtype;
 #[derive(Debug)]
 pub enum Fault {
     Read(io::Error),
-    LongLine { line: usize },
-    Name { line: usize, text: String, fault: NameError },
-    Type { line: usize, text: String },
-    More { line: usize, text: String },
+    LongLine {
+        line: usize,
+    },
+    Name {
+        line: usize,
+        text: String,
+        fault: NameError,
+    },
+    Type {
+        line: usize,
+        text: String,
+    },
+    More {
+        line: usize,
+        text: String,
+    },
     /// The first line of a query log, if it has any, is none of the known kinds, and no other one is.
-    NoLog { line: usize, text: String },
+    NoLog {
+        line: usize,
+        text: String,
+    },
 }
 
 impl fmt::Display for Fault {

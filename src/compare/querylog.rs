@@ -98,7 +98,8 @@ fn dnsmasq(line: &str) -> Option<Written> {
     }
     let (rtype, rest) = line.split_once(" query[")?.1.split_once("] ")?;
     let (name, _) = rest.split_once(" from ")?;
-    let rtype = rtype.strip_prefix("type=").map_or_else(|| rtype.to_owned(), |number| format!("TYPE{number}"));
+    let rtype =
+        rtype.strip_prefix("type=").map_or_else(|| rtype.to_owned(), |number| format!("TYPE{number}"));
     Some((name.to_owned(), rtype))
 }
 

@@ -164,7 +164,13 @@ impl Report {
         self.differences = self.groups.iter().filter(|group| !group.accepted).map(|group| group.count).sum();
     }
 
-    fn group(&mut self, kind: &'static str, what: String, reason: Option<Reason>, accepted: bool) -> &mut Group {
+    fn group(
+        &mut self,
+        kind: &'static str,
+        what: String,
+        reason: Option<Reason>,
+        accepted: bool,
+    ) -> &mut Group {
         let by = |reason: &Option<Reason>| reason.as_ref().map(|reason| reason.what.clone());
         let found =
             self.groups.iter().position(|group| group.what == what && by(&group.reason) == by(&reason));
@@ -195,12 +201,8 @@ fn example(finding: Finding) -> Example {
 }
 
 fn answer(heard: &Heard) -> Answer {
-    let bare = |outcome: String| Answer {
-        outcome,
-        flags: Vec::new(),
-        answers: Vec::new(),
-        authority: Vec::new(),
-    };
+    let bare =
+        |outcome: String| Answer { outcome, flags: Vec::new(), answers: Vec::new(), authority: Vec::new() };
     let said = match heard {
         Heard::Nothing(why) => return bare(why.clone()),
         Heard::Broken(why) => return bare(format!("can't be read: {why}")),

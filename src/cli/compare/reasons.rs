@@ -40,10 +40,12 @@ impl Reasons {
     }
 
     pub fn reason(&mut self, question: &Question) -> Option<Reason> {
-        self.told(question).or_else(|| {
-            let files = self.files.as_ref()?;
-            Some(files.explain(&question.name, question.rtype, self.client))
-        }).map(reason)
+        self.told(question)
+            .or_else(|| {
+                let files = self.files.as_ref()?;
+                Some(files.explain(&question.name, question.rtype, self.client))
+            })
+            .map(reason)
     }
 
     fn told(&mut self, question: &Question) -> Option<Explanation> {

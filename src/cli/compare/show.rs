@@ -36,7 +36,8 @@ pub fn show(report: &Report, examples: usize) -> String {
 
 fn question_lines(report: &Report) -> Vec<String> {
     let all: usize = report.sources.iter().map(|source| source.questions).sum();
-    let of = if all > report.questions { format!(" of {all}, spread over their sources") } else { String::new() };
+    let of =
+        if all > report.questions { format!(" of {all}, spread over their sources") } else { String::new() };
     let mut lines = vec![format!("{}{of}", count(report.questions as u64, "question"))];
     for source in report.sources.iter().filter(|source| source.questions > 0) {
         let of = match source.asked == source.questions {
@@ -144,7 +145,9 @@ fn verdict(report: &Report, paint: Paint) -> String {
         }
         Ending::Interrupted => paint.doubtful("interrupted: this is what was found so far"),
         _ if report.differences == 0 => paint.good("no difference that a client would notice"),
-        _ => paint.bad(&format!("{} that clients may notice", count(report.differences as u64, "difference"))),
+        _ => {
+            paint.bad(&format!("{} that clients may notice", count(report.differences as u64, "difference")))
+        }
     };
     format!("\n{line}\n")
 }

@@ -444,11 +444,11 @@ fn the_companys_bind_box_and_ours_say_the_same() {
     let _public = nsd(&net, resolver, &public);
 
     let zone = company_zone();
-    // What every server of this kind answers itself, where BIND leaves it to the administrator.
-    let loopback = "@ 10800 SOA @ nobody.invalid. 1 3600 1200 604800 10800\n@ 10800 NS @\n";
+    // What we answer ourselves, and BIND leaves to its administrator where it forwards everything.
+    let empty = "@ 10800 SOA @ nobody.invalid. 1 3600 1200 604800 10800\n@ 10800 NS localhost.\n";
     let localhost =
-        format!("{loopback}@ 10800 A 127.0.0.1\n@ 10800 AAAA ::1\n* 10800 A 127.0.0.1\n* 10800 AAAA ::1\n");
-    let pointer = format!("{loopback}@ 10800 PTR localhost.\n1.0.0 10800 PTR localhost.\n");
+        format!("{empty}@ 10800 A 127.0.0.1\n@ 10800 AAAA ::1\n* 10800 A 127.0.0.1\n* 10800 AAAA ::1\n");
+    let pointer = format!("{empty}@ 10800 PTR localhost.\n1.0.0 10800 PTR localhost.\n");
     let v6 = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa";
     let files = [
         ("anycompany.corp", zone.as_str()),

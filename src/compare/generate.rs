@@ -1,7 +1,7 @@
 //! Questions out of a configuration: what its zones hold and what stands beside it, the domains of its rules and
 //! their borders, the names it answers by itself. The same files give the same questions in the same order.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::question::{Gathering, Question};
 use crate::config::Config;
@@ -9,7 +9,7 @@ use crate::limits::COMPARE_GATHERED;
 use crate::policy::builtin::{self, Content};
 use crate::wire::name::Name;
 use crate::wire::rdata::{self, Field, class, rtype};
-use crate::zone::Zone;
+use crate::zone::{RecordsOfType, Zone};
 
 /// A label that nobody has: what it makes is missing, or matches a wildcard.
 const NOBODY: &[u8] = b"dnsfwd-compare";
@@ -45,7 +45,7 @@ fn stride(names: usize) -> usize {
     (names * PER_NAME).div_ceil(COMPARE_GATHERED).max(1)
 }
 
-fn zone_name(owner: &Name, apex: &Name, sets: &[(u16, Vec<&[u8]>)], gathering: &mut Gathering) {
+fn zone_name(owner: &Name, apex: &Name, sets: &[RecordsOfType<'_>], gathering: &mut Gathering) {
     let mut ask = |name: Option<Name>, rtype| gathering.add_some(name, rtype);
     let has = |rtype| sets.iter().any(|(own, _)| *own == rtype);
     for (rtype, _) in sets {
@@ -151,13 +151,13 @@ fn builtin_name(domain: &Name, content: Content, gathering: &mut Gathering) {
             gathering.add(Question::new(domain.clone(), rtype::AAAA));
             gathering.add_some(domain.child(NOBODY).ok(), rtype::A);
         }
-        Content::LoopbackPointer => gathering
-            .add_some(reverse([127, 0, 0, 1].into()).filter(|name| name.is_within(domain)), rtype::PTR),
+        Content::LoopbackPointer => {
+            let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            let own = loopback.into_iter().filter_map(reverse).find(|name| name.is_within(domain));
+            gathering.add_some(own, rtype::PTR);
+        }
         Content::Empty if is_reverse(domain) => gathering.add_some(address_below(domain), rtype::PTR),
         Content::Empty => gathering.add_some(domain.child(NOBODY).ok(), rtype::A),
-    }
-    if content == Content::LoopbackPointer && domain.label_count() > 2 {
-        gathering.add_some(reverse(std::net::Ipv6Addr::LOCALHOST.into()), rtype::PTR);
     }
 }
 
@@ -179,11 +179,12 @@ fn reverse_labels(domain: &Name) -> Option<usize> {
     Some(own.1 + 2)
 }
 
-/// The reverse name of some address below a reverse domain.
+/// The reverse name of some address below a reverse domain; none if the domain is an address's own name.
 fn address_below(domain: &Name) -> Option<Name> {
     let wanted = reverse_labels(domain)?;
     let missing = wanted.saturating_sub(domain.label_count());
-    (0..missing).try_fold(domain.clone(), |name, _| name.child(b"1")).ok()
+    let name = (0..missing).try_fold(domain.clone(), |name, _| name.child(b"1"));
+    name.ok().filter(|_| missing > 0)
 }
 
 /// RFC 1035 section 3.5 and RFC 3596 section 2.5.

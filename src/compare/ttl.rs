@@ -35,10 +35,12 @@ impl Bounds {
 /// A name that was fetched anew between the passes may show the same TTL twice by chance. Then it is off by no
 /// more than the time between them; so only where both servers claim authority is a second enough.
 pub fn differ(first: &Pass, second: &Pass) -> bool {
-    let said = |heard| match heard {
-        &Heard::Said(ref said) => Some(said),
-        _ => None,
-    };
+    fn said(heard: &Heard) -> Option<&Said> {
+        match heard {
+            Heard::Said(said) => Some(said),
+            _ => None,
+        }
+    }
     let all = [&first.old, &second.old, &first.new, &second.new].map(said);
     let [Some(old), Some(old_again), Some(new), Some(new_again)] = all else { return false };
     let authority = [old, old_again, new, new_again].into_iter().all(|said| said.has(bit::AA));

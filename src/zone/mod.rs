@@ -94,6 +94,9 @@ pub enum OutcomeKind {
     NameTooLong,
 }
 
+/// A type, and the data of each record of it that a name has.
+pub type RecordsOfType<'a> = (u16, Vec<&'a [u8]>);
+
 /// What of a zone's indirections took part in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
@@ -151,7 +154,7 @@ impl Zone {
 
     /// Every name that exists, in folded wire form and the order of the file, with its records: their type, and
     /// the data of each. Allocates: for whoever looks through a whole zone, not for answers.
-    pub fn owners(&self) -> impl Iterator<Item = (&[u8], Vec<(u16, Vec<&[u8]>)>)> {
+    pub fn owners(&self) -> impl Iterator<Item = (&[u8], Vec<RecordsOfType<'_>>)> {
         let records = |node| {
             let sets = self.store.sets(node).iter();
             sets.map(|set| (set.rtype, self.store.rdata(set).collect())).collect()

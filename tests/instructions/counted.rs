@@ -153,7 +153,7 @@ fn keep() -> Operation {
     let answers: Vec<Answer> = cases.iter().map(&mut answer).collect();
     let cache = Cache::new(1 << 20);
     Box::new(move |index| {
-        let key = Key { question: &cases[index].question, flags: 1, subnet: &[] };
-        cache.insert(black_box(&key), cache.hash(&key), 1, cache.now(), seconds(300), &answers[index]);
+        let key = Key { question: &cases[index].question, flags: 1, subnet: &[], rule: 1 };
+        cache.insert(black_box(&key), cache.hash(&key), cache.now(), seconds(300), &answers[index]);
     })
 }

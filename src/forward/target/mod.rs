@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::limits::{
-    ATTEMPT_MAX, ATTEMPT_MIN, ATTEMPT_UNKNOWN, HEDGE_MIN, LATE_UNTIL_SUSPECT, LOSSES_UNTIL_DOWN,
-    REJECTIONS_UNTIL_SUSPECT, SLOW_START, TARGET_OUTSTANDING,
+    ATTEMPT_MAX, ATTEMPT_MIN, ATTEMPT_SLACK, ATTEMPT_UNKNOWN, HEDGE_MIN, LATE_UNTIL_SUSPECT,
+    LOSSES_UNTIL_DOWN, REJECTIONS_UNTIL_SUSPECT, SLOW_START, TARGET_OUTSTANDING,
 };
 pub use guard::Guard;
 pub use state::State;
@@ -149,12 +149,13 @@ impl Target {
     }
 
     /// How long to wait for this target before the lack of an answer is held against it: answer time and four
-    /// deviations, within bounds.
+    /// deviations or a fifth of it, within bounds.
     pub fn patience(&self) -> Duration {
         match self.srtt_us.load(Relaxed) {
             0 => ATTEMPT_UNKNOWN,
             srtt => {
-                let us = u64::from(srtt) + 4 * u64::from(self.deviation_us.load(Relaxed));
+                let spread = 4 * u64::from(self.deviation_us.load(Relaxed));
+                let us = u64::from(srtt) + spread.max((srtt / ATTEMPT_SLACK).into());
                 Duration::from_micros(us).clamp(ATTEMPT_MIN, ATTEMPT_MAX)
             }
         }

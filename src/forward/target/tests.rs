@@ -143,6 +143,22 @@ fn waits_follow_the_answer_time_within_bounds() {
     assert_eq!(scene.target.hedge_after(), ATTEMPT_MAX);
 }
 
+/// Else an answer half a millisecond later than usual sends the question to whoever is left, without a budget: to
+/// a dead target too.
+#[test]
+fn a_steady_target_s_patience_has_slack_and_the_budget_comes_first() {
+    for took in [50 * MS, 100 * MS, 300 * MS] {
+        let mut scene = Scene::new();
+        for _ in 0..600 {
+            scene.after(1);
+            scene.target.heard(scene.now, took, Worth::Good);
+        }
+        let patience = scene.target.patience();
+        assert!(patience >= took * 119 / 100, "{took:?}: {patience:?}");
+        assert!(scene.target.hedge_after() < patience, "{took:?}: {:?}", scene.target.hedge_after());
+    }
+}
+
 #[test]
 fn a_drain_ends_by_time_or_by_word() {
     let scene = Scene::new();

@@ -91,6 +91,9 @@ impl Course {
                 .collect::<Vec<_>>();
             put("dark_heard", Some(late.len() as f64));
             put("dark_clients", Some(late.iter().filter(|heard| heard.of_client).count() as f64));
+            let in_the_dark = |heard: &&Heard| heard.of_client && (phase.from..phase.to).contains(&heard.at);
+            let last = self.heard[dark].iter().rfind(in_the_dark);
+            put("dark_last_ms", Some(last.map_or(0.0, |heard| milliseconds(heard.at - phase.from))));
             let back = self.heard[dark].iter().find(|heard| heard.of_client && heard.at >= phase.to);
             put("return_ms", back.map(|heard| milliseconds(heard.at - phase.to)));
         }
@@ -105,7 +108,7 @@ impl Course {
         }
         figures
             .put("failed", figures.0.get("lost").zip(figures.0.get("servfail")).map(|(one, two)| one + two));
-        for figure in ["p50_ms", "p99_ms", "p999_ms", "max_ms", "return_ms"] {
+        for figure in ["p50_ms", "p99_ms", "p999_ms", "max_ms", "dark_last_ms", "return_ms"] {
             let each: Option<Vec<f64>> = phases.iter().map(|phase| figures.get(phase, figure)).collect();
             figures.put(figure, each.and_then(|each| each.into_iter().reduce(f64::max)));
         }
@@ -299,6 +302,7 @@ mod tests {
         let figures = course.figures();
         assert_eq!((figures["first_dark_heard"], figures["first_dark_clients"]), (5.0, 3.0));
         assert_eq!((figures["dark_heard"], figures["dark_clients"]), (10.0, 8.0));
+        assert_eq!((figures["first_dark_last_ms"], figures["dark_last_ms"]), (1801.0, 1801.0));
         assert_eq!((figures["first_return_ms"], figures["second_return_ms"]), (201.0, 1.0));
         assert_eq!(figures["return_ms"], 201.0);
         course.heard[1].retain(|heard| heard.at < 8_000 * MS);

@@ -36,14 +36,16 @@ impl Weather {
     }
 }
 
+/// Milliseconds, and who is silent. Both are for a time that isn't a multiple of usual pauses between probes: else a
+/// probe would always come just when they return.
 const PHASES: [(&str, u64, Silent); 7] = [
-    ("well", 5, Silent::Neither),
-    ("first", 10, Silent::Preferred),
-    ("back1", 5, Silent::Neither),
-    ("second", 10, Silent::Other),
-    ("back2", 5, Silent::Neither),
-    ("both", 6, Silent::Both),
-    ("back3", 5, Silent::Neither),
+    ("well", 5_000, Silent::Neither),
+    ("first", 10_000, Silent::Preferred),
+    ("back1", 5_000, Silent::Neither),
+    ("second", 10_000, Silent::Other),
+    ("back2", 5_000, Silent::Neither),
+    ("both", 6_250, Silent::Both),
+    ("back3", 5_000, Silent::Neither),
 ];
 /// Longer than a stub resolver's two tries of two seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,7 +88,7 @@ fn outage(setting: &Setting, peer: &'static Peer, weather: &Weather, row: &mut R
 fn plan(setting: &Setting, server: &Server, weather: &Weather) -> Plan {
     let speed = if setting.quick { QUICKER } else { 1 };
     let phase =
-        |(name, seconds, silent)| Planned { name, length: Duration::from_secs(seconds) / speed, silent };
+        |(name, length, silent)| Planned { name, length: Duration::from_millis(length) / speed, silent };
     Plan {
         server: server.place.listen,
         names: Names { first: setting.take_fresh(), ..Names::of("load.example", 0) },

@@ -57,6 +57,7 @@ const LIVE: &[&str] = &[
     "p999_ms",
     "dark_heard",
     "dark_clients",
+    "dark_last_ms",
     "return_ms",
     "fail_first_ms",
     "fail_later_p50_ms",

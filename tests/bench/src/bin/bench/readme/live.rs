@@ -18,7 +18,7 @@ const INTRODUCTION: &str = "#### What a client feels when a target dies
 One run of each server on the same machine and with the same settings; timeouts, retries and health checks are its own \
 defaults. A stream of questions, each for a new name, leaves by the clock whatever became of those before; a client \
 waits 5 s, from the time at which its question was due. Of two targets the one that gets more questions falls silent \
-for 10 s, five seconds later the other one, then both for 6 s. *Silent* is a target that takes queries, over UDP and \
+for 10 s, five seconds later the other one, then both for 6.25 s. *Silent* is a target that takes queries, over UDP and \
 TCP, and says nothing. Times with one silent are the worse of the two cases, counts are of both together.
 
 What dnsfwd is held to, at 500 queries a second: with one of two targets silent no answer lost and no SERVFAIL, p99 at \

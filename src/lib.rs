@@ -65,6 +65,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod forward;
+pub mod import;
 pub mod limits;
 pub mod policy;
 pub mod scenario;

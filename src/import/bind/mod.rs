@@ -1,16 +1,30 @@
 //! `named.conf` of BIND 9: read as `named` reads it, by its grammar, and translated statement by statement. Asks no
 //! running server, and runs none of BIND's programs.
 
+mod access;
+mod fates;
+mod files;
+mod forward;
+mod grammar;
 mod lexer;
+mod logging;
+mod options;
+mod ours;
+mod peers;
+mod shape;
+mod translation;
 mod tree;
+mod value;
+mod views;
+mod zonefile;
+mod zones;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use super::{Draft, Imported, Kind, Options, Outcome, Receipt, Unreadable, read_file};
+use super::{Imported, Options, Unreadable};
 
 /// The version of BIND whose defaults hold where nothing is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     #[default]
     V9_18,
@@ -32,19 +46,7 @@ pub fn is_text(text: &str) -> bool {
 }
 
 /// Reads `named.conf` and all that it includes.
-pub fn import(source: &Path, _options: &Options) -> Result<Imported, Unreadable> {
-    let file: Arc<str> = source.display().to_string().into();
-    let octets = read_file(source).map_err(|why| {
-        let place = super::Place { file: Arc::clone(&file), line: 1, column: 1 };
-        lexer::fault(&place, format!("can't read the file: {why}"), "correct the path, or who may read it")
-    })?;
-    let mut receipt = Receipt::new(Kind::Bind, file.to_string());
-    for statement in tree::read(&file, &String::from_utf8_lossy(&octets))? {
-        let outcome = Outcome::Refused {
-            why: "nothing of it is known here".to_owned(),
-            what_to_do: "write it by hand".to_owned(),
-        };
-        receipt.add(&statement.place, statement.shown(), outcome);
-    }
-    Ok(Imported { draft: Draft::default(), receipt, files: Vec::new() })
+pub fn import(source: &Path, options: &Options) -> Result<Imported, Unreadable> {
+    let whole = files::read(source, options.bind_version)?;
+    Ok(translation::run(source, &whole, options.bind_version))
 }

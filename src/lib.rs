@@ -71,5 +71,6 @@ pub mod policy;
 pub mod scenario;
 pub mod serve;
 pub mod sys;
+pub mod transfer;
 pub mod wire;
 pub mod zone;

@@ -88,6 +88,9 @@ pub const OUTSTANDING_PER_PORT: usize = 32_768;
 /// Clients whose rates are remembered at once, about 64 octets each.
 pub const RATED_CLIENTS: usize = 65_536;
 
+/// Access lists within access lists: people name teams within sites within companies.
+pub const ACL_DEPTH: usize = 16;
+
 /// Datagrams per system call. 32 is where the cost per packet stops falling on the machines measured.
 pub const BATCH: usize = 32;
 /// Batches that a listener takes before misses and targets get their turn.
@@ -110,6 +113,12 @@ pub const TARGET_STREAM_IDLE: Duration = Duration::from_secs(10);
 pub const TARGET_CONNECT: Duration = Duration::from_millis(800);
 /// Questions outstanding on one TCP connection to a target.
 pub const TARGET_STREAM_OUTSTANDING: usize = 4096;
+
+/// NSEC3 iterations that are gone through for a client. RFC 9276 wants none; resolvers take more than 150, or by now
+/// 50, for no signature at all. A denial takes up to four hashes: 4 x 151 x 0.1 us are 60 us.
+pub const NSEC3_ITERATIONS: u16 = 150;
+/// Rounds of SHA-1 to see at a load that each name has its NSEC3: about a second of work.
+pub const NSEC3_LOAD_HASHES: u64 = 10_000_000;
 
 /// Rules, zones and endpoints that one answer may lead through by CNAMEs.
 pub const MAX_FOLLOWED: usize = 8;
@@ -149,3 +158,54 @@ pub const IMPORT_INCLUDE_DEPTH: usize = 32;
 /// Levels of braces, as each takes a frame of the stack; the deepest that BIND knows statements for is 5, and address
 /// lists in address lists come on top.
 pub const IMPORT_NESTING: usize = 64;
+
+/// Octets of one message of a transfer that we send: names are compressed within the first 16 KiB, and fewer, larger
+/// messages gain nothing. A record that is larger gets a message as large as there are.
+pub const TRANSFER_MESSAGE: usize = 32 * 1024;
+/// Messages of a transfer that wait for a client that reads slowly.
+pub const TRANSFER_AHEAD: usize = 4;
+/// Transfers to others at once; what comes beyond is refused and comes again.
+pub const TRANSFERS_OUT: usize = 32;
+/// Transfers from primaries at once.
+pub const TRANSFERS_IN: usize = 8;
+/// Octets of a zone that a primary sends, uncompressed: what 32-bit offsets reach, less room for changes.
+pub const TRANSFER_OCTETS: usize = 2 << 30;
+/// A primary is given so long for a connection, and for each message.
+pub const TRANSFER_CONNECT: Duration = Duration::from_secs(5);
+pub const TRANSFER_PATIENCE: Duration = Duration::from_secs(30);
+/// A whole transfer: a million records at 10 Mbit/s take a minute.
+pub const TRANSFER_WITHIN: Duration = Duration::from_secs(3600);
+/// For one SOA question to a primary over UDP, asked twice, and then over TCP.
+pub const SOA_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Octets of latest changes that a zone remembers, for secondaries that are a little behind: a day of an update a
+/// second, 60 octets each way.
+pub const HISTORY_OCTETS: usize = 16 << 20;
+/// A journal is folded into its zone's copy when it is larger than that, but not below this.
+pub const JOURNAL_MIN: u64 = 1 << 20;
+/// Octets of one entry of a journal or copy: a whole message's records, uncompressed, many of them in one change.
+pub const JOURNAL_ENTRY: usize = 512 << 20;
+
+/// Transfers, notices and updates that wait for the zone desk; beyond it they are refused.
+pub const DESK_WAITING: usize = 1024;
+/// Updates of one zone that are made together: one new zone and one write to disk for all.
+pub const UPDATES_TOGETHER: usize = 1000;
+
+/// A secondary asks its primaries no more often than this, whatever the SOA says, and at least once a day.
+pub const REFRESH_MIN: Duration = Duration::from_secs(5);
+pub const REFRESH_MAX: Duration = Duration::from_secs(86_400);
+/// The same after a failure.
+pub const RETRY_MIN: Duration = Duration::from_secs(2);
+pub const RETRY_MAX: Duration = Duration::from_secs(3600);
+/// A zone that no primary vouches for is served at least so long and at most half a year.
+pub const EXPIRE_MIN: Duration = Duration::from_secs(60);
+pub const EXPIRE_MAX: Duration = Duration::from_secs(15_768_000);
+
+/// From a change to the word of it: changes that follow at once are told once.
+pub const NOTIFY_AFTER: Duration = Duration::from_millis(200);
+/// The first wait for an answer to a NOTIFY, each next one twice as long, and how often it is said.
+pub const NOTIFY_WAIT: Duration = Duration::from_secs(1);
+pub const NOTIFY_TRIES: u32 = 6;
+
+/// Between two looks at the zone files.
+pub const WATCH_EVERY: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ fn files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|extension| extension == "txt")).collect();
     files.sort();
-    assert!(files.len() >= 60, "the scenarios are in tests/scenarios: {}", files.len());
+    assert!(files.len() >= 110, "the scenarios are in tests/scenarios: {}", files.len());
     files
 }
 

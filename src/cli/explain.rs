@@ -99,7 +99,8 @@ fn access(explanation: &Explanation, paint: Paint) -> String {
     match (explanation.access.allowed, &explanation.access.network) {
         (true, Some(network)) => format!("allowed by {network}"),
         (true, None) => "allowed".to_owned(),
-        (false, _) => format!("{}: no network of [server] allow has this client", paint.bad("refused")),
+        (false, Some(element)) => format!("{} by {element} of [server] allow", paint.bad("refused")),
+        (false, None) => format!("{}: nothing in [server] allow fits this client", paint.bad("refused")),
     }
 }
 

@@ -11,6 +11,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::files;
+use super::keys::Keys;
+use super::lists::Lists;
 use super::reader::{At, Faults};
 use super::rules::What;
 use super::schema::{
@@ -29,6 +31,11 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     listeners(&written, &config, faults);
     ttls(&written, &config, faults);
     bootstrap(&written, &config, machine, faults);
+    let keys = Keys::of(&written.keys, faults);
+    let mut lists = Lists::of(&written.acls, &keys, machine, faults);
+    if let Some(allow) = &written.allow {
+        config.server.allow = lists.access(allow, faults);
+    }
     config.zones = zones(&written.zones, faults);
     let (endpoints, index) = endpoints(&written.endpoints, faults);
     config.endpoints = endpoints;
@@ -47,8 +54,11 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     if written.system.is_none() {
         system_endpoint(&written.rules.rules, &mut config, faults, machine);
     }
+    config.acls = lists.finish(faults);
+    config.keys.clone_from(&keys.all);
     // With errors, what is unused or alone may be so just because of them.
     if !faults.has_errors() {
+        keys.warn_of_unused(&written.keys, faults);
         warn::warn(&written, &config, &places, &used, machine, faults);
     }
     config

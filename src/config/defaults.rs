@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::{Cache, Config, Control, Expect, Freshness, Log, LogFormat, LogLevel, Metrics, Server};
 use crate::config::files;
+use crate::policy::access::{AccessList, Element};
 
 /// The port of DNS (RFC 1035 section 4.2), for listeners and targets written without one.
 pub(super) const DNS_PORT: u16 = 53;
@@ -33,6 +34,8 @@ pub fn defaults() -> Config {
         control: Control { socket: PathBuf::from("/run/dnsfwd/control.sock") },
         metrics: metrics(),
         log: Log { level: LogLevel::Info, format: LogFormat::Text },
+        acls: Vec::new(),
+        keys: Vec::new(),
         zones: Vec::new(),
         endpoints: Vec::new(),
         rules: Arc::default(),
@@ -53,7 +56,7 @@ fn server() -> Server {
         system: None,
         // Whom to trust for names is nobody's to choose but the operator's.
         bootstrap: Vec::new(),
-        allow: private_networks(),
+        allow: Arc::new(AccessList::new(private_networks())),
         // The largest that crosses every common path in one piece (DNS Flag Day 2020): a fragment is lost
         // more often than a retry over TCP.
         max_udp_size: 1232,
@@ -77,7 +80,7 @@ fn workers() -> usize {
 
 /// Loopback, private (RFC 1918, RFC 4193), shared (RFC 6598) and link-local networks: an open resolver is a
 /// weapon (RFC 5358), so whoever serves more says so.
-fn private_networks() -> Vec<IpNet> {
+fn private_networks() -> Vec<Element> {
     let v4 = [
         ([127, 0, 0, 0], 8),
         ([10, 0, 0, 0], 8),
@@ -88,7 +91,8 @@ fn private_networks() -> Vec<IpNet> {
     ];
     let v6 = [(Ipv6Addr::LOCALHOST, 128), (unique_local(0xfc00), 7), (unique_local(0xfe80), 10)];
     let v4 = v4.into_iter().map(|(octets, prefix)| IpNet::new_assert(octets.into(), prefix));
-    v4.chain(v6.into_iter().map(|(address, prefix)| IpNet::new_assert(address.into(), prefix))).collect()
+    let v6 = v6.into_iter().map(|(address, prefix)| IpNet::new_assert(address.into(), prefix));
+    v4.chain(v6).map(Element::network).collect()
 }
 
 fn unique_local(first: u16) -> Ipv6Addr {

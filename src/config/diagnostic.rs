@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::{Deserialize, Serialize};
 
+use super::keys;
 use super::source::Place;
 
 /// Characters of a line kept before the place that is meant, when the line is too long to keep.
@@ -65,7 +66,7 @@ impl Diagnostic {
             line: place.line(),
             column: place.column(),
             length: place.length(),
-            source_line: excerpt(place.source_line(), place.column()),
+            source_line: excerpt(&keys::masked(place.source_line()), place.column()),
             message: harmless(message),
             help: harmless(help),
         }

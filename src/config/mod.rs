@@ -8,6 +8,8 @@ pub mod units;
 mod check;
 mod defaults;
 mod files;
+mod keys;
+mod lists;
 mod reader;
 mod reverse;
 mod rules;
@@ -27,17 +29,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use serde::Serialize;
 
 pub use self::defaults::defaults;
 pub use self::diagnostic::{Diagnostic, Severity};
+pub use self::keys::{Algorithm, Key, Secret};
 pub use self::rules::{Rule, RuleAction, Rules};
 pub use self::source::Location;
 #[cfg(test)]
 use self::source::Source;
 use self::system::Machine;
 pub use self::system::is_this_server;
+use crate::policy::access::{AccessList, Acl};
 use crate::wire::name::Name;
 
 /// What reading a configuration gave; `config` is none exactly when there is an error among the diagnostics.
@@ -64,6 +67,10 @@ pub struct Config {
     pub control: Control,
     pub metrics: Metrics,
     pub log: Log,
+    /// The lists that have names.
+    pub acls: Vec<Arc<Acl>>,
+    /// What requests and transfers are signed with (RFC 8945), each name once.
+    pub keys: Vec<Arc<Key>>,
     pub zones: Vec<Zone>,
     pub endpoints: Vec<Endpoint>,
     /// Shared with who counts their questions.
@@ -82,7 +89,8 @@ pub struct Server {
     pub system: Option<usize>,
     /// Who is asked for the addresses of targets that are written as names. Never empty if there are such.
     pub bootstrap: Vec<SocketAddr>,
-    pub allow: Vec<IpNet>,
+    /// Who may ask.
+    pub allow: Arc<AccessList>,
     pub max_udp_size: u16,
     pub tcp_connections: usize,
     pub tcp_connections_per_client: usize,

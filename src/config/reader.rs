@@ -59,7 +59,11 @@ impl Faults {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|fault| fault.severity == Severity::Error)
+        self.errors() > 0
+    }
+
+    pub fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|fault| fault.severity == Severity::Error).count()
     }
 
     /// Part of what was meant is missing, so nothing should be said of what is absent.

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use hickory_resolver::system_conf::read_system_conf;
+use ipnet::IpNet;
 
 use super::defaults;
 
@@ -17,10 +18,23 @@ pub(super) struct Machine<'a> {
     pub nameservers: &'a dyn Fn() -> Vec<IpAddr>,
     /// Whether an address is one of its own.
     pub has: &'a dyn Fn(IpAddr) -> bool,
+    /// The addresses of its interfaces, each with the length of its network's prefix.
+    pub networks: &'a dyn Fn() -> Vec<IpNet>,
 }
 
 /// The machine that this runs on.
-pub(super) const THIS: Machine<'static> = Machine { nameservers: &nameservers, has: &is_local };
+pub(super) const THIS: Machine<'static> =
+    Machine { nameservers: &nameservers, has: &is_local, networks: &networks };
+
+/// None when the system does not tell: then they stand for nobody, which errs to the safe side.
+fn networks() -> Vec<IpNet> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let network = |address: if_addrs::IfAddr| match address {
+        if_addrs::IfAddr::V4(v4) => IpNet::new(v4.ip.into(), v4.prefixlen).ok(),
+        if_addrs::IfAddr::V6(v6) => IpNet::new(v6.ip.into(), v6.prefixlen).ok(),
+    };
+    interfaces.into_iter().filter_map(|interface| network(interface.addr)).collect()
+}
 
 /// None when the file can't be read or names none: both end in the same advice.
 fn nameservers() -> Vec<IpAddr> {
@@ -72,7 +86,7 @@ mod tests {
         let listen: Vec<SocketAddr> =
             ["0.0.0.0:53", "[::1]:5353"].iter().map(|text| text.parse().unwrap()).collect();
         let has = |address| address == IpAddr::from([10, 0, 0, 1]);
-        let machine = Machine { nameservers: &Vec::new, has: &has };
+        let machine = Machine { nameservers: &Vec::new, has: &has, networks: &Vec::new };
         let own = |text: &str| is_own(text.parse().unwrap(), &listen, machine);
         assert!(own("127.0.0.53:53") && own("[::ffff:127.0.0.1]:53") && own("[::1]:5353"));
         assert!(own("10.0.0.1:53") && !own("10.0.0.1:5353"), "any address of the machine's own");
@@ -82,6 +96,7 @@ mod tests {
     /// This machine is one whose own address towards another one is its own; that other one is not.
     #[test]
     fn the_machines_addresses() {
+        assert!(networks().contains(&"127.0.0.1/8".parse().unwrap()));
         assert!(is_local([127, 0, 0, 1].into()) && is_local(Ipv6Addr::LOCALHOST.into()));
         assert!(!is_local([255, 255, 255, 255].into()) && !is_local([203, 0, 113, 77].into()));
     }

@@ -275,6 +275,11 @@ pub(super) fn stale_after(node: Node<'_>, faults: &mut Faults) -> Option<Option<
     None
 }
 
+/// A network, or one address.
+pub(super) fn address_or_network(text: &str) -> Result<IpNet, Wrong> {
+    text.parse::<IpAddr>().map(IpNet::from).or_else(|_| network(text))
+}
+
 /// A network without host bits.
 pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
     let bad = |message: String, help: String| Err(Wrong::new("bad-network", message, help));

@@ -261,7 +261,7 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     pub allowed: bool,
-    /// The network of the access list that the client matched.
+    /// The element of the access list that decides; none if none fits.
     pub network: Option<String>,
 }
 

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod builtin;
+pub mod ranges;
 pub mod suffix;
 
 use std::num::NonZeroU32;

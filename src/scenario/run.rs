@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::Fault;
+use super::log::Log;
 use super::message::{Parts, Question};
 use super::parse::{Compare, Counted, Expect, Load, Scenario, Step, Wanted, What};
-use super::world::{Query, World, describe, numbered};
+use super::world::{Query, Why, World, describe, numbered};
 use crate::config::units::format_duration;
 use crate::config::{Diagnostic, diagnostic};
 use crate::limits::QUERY_DEADLINE;
@@ -38,6 +39,11 @@ pub struct Failure {
 }
 
 pub fn run(scenario: &Scenario, trace: bool) -> Result<Outcome, Fault> {
+    let log = Log::default();
+    log.of(|| run_with(scenario, trace, log.clone()))
+}
+
+fn run_with(scenario: &Scenario, trace: bool, log: Log) -> Result<Outcome, Fault> {
     let began = Instant::now();
     let stage = Stage::new(&scenario.path, &scenario.config, scenario.workers, scenario.seed, began);
     let stage = stage.map_err(|faults| faulty(scenario, &faults))?;
@@ -50,6 +56,7 @@ pub fn run(scenario: &Scenario, trace: bool) -> Result<Outcome, Fault> {
         deferred: Vec::new(),
         failures: Vec::new(),
     };
+    play.world.log = Some(log);
     play.all(scenario)?;
     let mut failures = play.failures;
     failures.sort_by_key(|failure| failure.line);
@@ -82,6 +89,11 @@ enum Part<'a> {
 
 impl<'a> Play<'a> {
     fn all(&mut self, scenario: &'a Scenario) -> Result<(), Fault> {
+        // How targets behave from the beginning is so before anything happens.
+        let first = scenario.steps.iter().take_while(|step| step.at.is_zero());
+        for step in first.filter(|step| matches!(step.what, What::Behave { .. })) {
+            self.step(scenario, step)?;
+        }
         for (at, part) in parts(&scenario.steps) {
             self.run_until(at, scenario)?;
             match part {
@@ -201,6 +213,18 @@ impl<'a> Play<'a> {
                     self.fail(step.line, format!("{} is {}, not {word}", target.ip(), words.join(" and ")));
                 }
             }
+            Expect::Loop { domain, text } => {
+                let found = self.world.stage.loops(self.world.now());
+                let found = found.into_iter().find(|row| row.domain == domain.to_string());
+                match (found, text) {
+                    (None, None) => {}
+                    (None, Some(_)) => self.fail(step.line, format!("{domain} has no loop")),
+                    (Some(row), Some(text)) if row.because.contains(text) => {}
+                    (Some(row), _) => {
+                        self.fail(step.line, format!("of {domain} status says: {}", row.because))
+                    }
+                }
+            }
             Expect::Count { counted, compare, number, since } => {
                 let (found, what) = self.count(counted, *since);
                 let (holds, word) = match compare {
@@ -217,19 +241,36 @@ impl<'a> Play<'a> {
     }
 
     fn count(&self, counted: &Counted, since: Duration) -> (u64, &'static str) {
-        let asked = |target: &Option<SocketAddr>, over_tcp: bool, probes: bool| {
+        let asked = |target: &Option<SocketAddr>, over_tcp: bool, why: Why| {
             let mut found = self.world.asked.iter().filter(|asked| asked.at >= since);
             let count = found.by_ref().filter(|asked| {
                 target.is_none_or(|target| target == asked.target)
-                    && asked.is_probe == probes
+                    && asked.why == why
                     && (asked.over_tcp || !over_tcp)
             });
             count.count() as u64
         };
         match counted {
-            Counted::Queries(target) => (asked(target, false, false), "queries to targets"),
-            Counted::OverTcp(target) => (asked(target, true, false), "queries over TCP"),
-            Counted::Probes(target) => (asked(target, false, true), "probes"),
+            Counted::Queries(target) => (asked(target, false, Why::Client), "queries to targets"),
+            Counted::OverTcp(target) => (asked(target, true, Why::Client), "queries over TCP"),
+            Counted::Probes(target) => (asked(target, false, Why::Probe), "probes"),
+            Counted::Marked(target) => (asked(target, false, Why::Marked), "marked questions"),
+            Counted::Lookups(target) => (asked(target, false, Why::Lookup), "lookups"),
+            Counted::Guarded(target) => {
+                let targets = self.world.stage.targets();
+                let meant =
+                    targets.iter().filter(|found| target.is_none_or(|target| target == found.address));
+                (meant.map(|target| target.guarded.load(Relaxed)).sum(), "guarded questions")
+            }
+            Counted::Targets(endpoint) => {
+                let endpoints = self.world.stage.endpoints();
+                let found = endpoints.iter().find(|found| found.name == *endpoint);
+                (found.map_or(0, |found| found.targets.len() as u64), "targets")
+            }
+            Counted::Log(text) => {
+                let lines = self.world.logged.iter().filter(|line| line.contains(text));
+                (lines.count() as u64, "such lines in the log")
+            }
             Counted::Hedges => {
                 let hedges =
                     |target: &std::sync::Arc<crate::forward::target::Target>| target.hedges.load(Relaxed);

@@ -41,6 +41,8 @@ pub enum Speech {
     Twice,
     /// Bytes that are no message.
     Garbage,
+    /// What this server says when it is asked the same, from the target's address or another one: a loop.
+    AskBack(Option<IpAddr>),
     /// FORMERR to whatever has an OPT record; else the usual answer (RFC 6891 section 7).
     NoEdns,
 }
@@ -115,6 +117,8 @@ impl Default for Script {
 pub enum Back {
     Message(Vec<u8>),
     Unreachable,
+    /// The target asks this server the same, from this address, and passes on what it gets.
+    Question(IpAddr),
 }
 
 impl Script {
@@ -151,6 +155,7 @@ impl Script {
         match &act.speech {
             Speech::Silent => Vec::new(),
             Speech::Refuse => vec![(delay, Back::Unreachable)],
+            Speech::AskBack(host) => vec![(delay, Back::Question(host.unwrap_or(from.ip())))],
             Speech::Say(said) => message(asked.reply(&made_up(from.ip(), asked, said))),
             Speech::Stamp(_) if asked.rtype == rtype::SOA => message(usual()),
             Speech::Stamp(ttl) => {

@@ -18,6 +18,8 @@ pub fn changes(old: &Snapshot, new: &Snapshot) -> Vec<Change> {
     compare(ChangeKind::Zone, &zones(old), &zones(new), &mut changes);
     compare(ChangeKind::Listener, &listeners(&old.config), &listeners(&new.config), &mut changes);
     compare(ChangeKind::Setting, &settings(&old.config), &settings(&new.config), &mut changes);
+    compare(ChangeKind::Setting, &access(&old.config), &access(&new.config), &mut changes);
+    secrets(&old.config, &new.config, &mut changes);
     for change in &mut changes {
         if change.kind == ChangeKind::Setting && NEEDS_RESTART.contains(&change.what.as_str()) {
             change.detail.push_str(" (at the next start)");
@@ -158,6 +160,24 @@ fn zones(snapshot: &Snapshot) -> Described {
     snapshot.zones.iter().map(describe).collect()
 }
 
+/// Named access lists and keys. A secret has no words.
+fn access(config: &Config) -> Described {
+    let acls = config.acls.iter().map(|acl| (format!("acl.{}", acl.name), acl.to_string()));
+    let keys = config.keys.iter().map(|key| (format!("key.{}", key.name), key.algorithm.name().to_string()));
+    acls.chain(keys).collect()
+}
+
+fn secrets(old: &Config, new: &Config, changes: &mut Vec<Change>) {
+    let kept = |key: &crate::config::Key| old.keys.iter().find(|old| old.name == key.name).cloned();
+    for key in &new.keys {
+        if kept(key).is_some_and(|old| old.algorithm == key.algorithm && old.secret != key.secret) {
+            let what = format!("key.{}", key.name);
+            let detail = "another secret".to_string();
+            changes.push(Change { kind: ChangeKind::Setting, what, change: ChangeVerb::Changed, detail });
+        }
+    }
+}
+
 fn listeners(config: &Config) -> Described {
     config.server.listen.iter().map(|address| (address.to_string(), String::new())).collect()
 }
@@ -180,7 +200,6 @@ fn freshness_words(freshness: &Freshness) -> [(&'static str, String); 5] {
 fn settings(config: &Config) -> Described {
     let server = &config.server;
     let words = |value: &dyn Debug| format!("{value:?}");
-    let allow: Vec<String> = server.allow.iter().map(ToString::to_string).collect();
     let system =
         server.system.map_or_else(|| "none".to_string(), |index| config.endpoints[index].name.clone());
     let metrics = config.metrics.listen.map_or_else(|| "off".to_string(), |address| address.to_string());
@@ -189,7 +208,7 @@ fn settings(config: &Config) -> Described {
         ("server.workers", server.workers.to_string()),
         ("server.az", server.az.clone().unwrap_or_else(|| "none".to_string())),
         ("server.system", system),
-        ("server.allow", allow.join(", ")),
+        ("server.allow", server.allow.to_string()),
         ("server.max_udp_size", server.max_udp_size.to_string()),
         ("server.tcp_connections", server.tcp_connections.to_string()),
         ("server.tcp_connections_per_client", server.tcp_connections_per_client.to_string()),

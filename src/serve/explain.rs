@@ -123,7 +123,7 @@ fn because(snapshot: &Snapshot, decision: Decision) -> String {
 }
 
 fn access(snapshot: &Snapshot, client: IpAddr) -> report::Access {
-    let network = snapshot.access.matching(client).map(|network| network.to_string());
+    let network = snapshot.access.decided_by(client, None);
     report::Access { allowed: snapshot.access.allows(client), network }
 }
 

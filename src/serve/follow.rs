@@ -10,14 +10,14 @@ use crate::forward::coalesce::Question;
 use crate::limits::{MAX_FOLLOWED, MESSAGE};
 use crate::policy::Action;
 use crate::wire::answer::{Answer, AnswerRef, TtlLimits, own_flags};
-use crate::wire::copy::copy_sections;
+use crate::wire::copy::copy_section;
 use crate::wire::edns::{ErrorCode, ExtendedError, OPT_LEN, UDP_SIZE};
 use crate::wire::header::{bit, rcode};
 use crate::wire::name::MAX_NAME;
 use crate::wire::query::Query;
 use crate::wire::reply::{Reply, scan};
-use crate::wire::write::{Full, Writer};
-use crate::zone::Zone;
+use crate::wire::write::{Full, Section, Writer};
+use crate::zone::{Part, Zone};
 
 /// The way so far.
 pub struct Trail {
@@ -172,18 +172,8 @@ impl Trail {
         let mut writer = Writer::new(&mut buffer, MESSAGE - OPT_LEN);
         // A message without records holds any question.
         let _ = writer.question(query.qname(), query.rtype(), query.rclass());
-        for (index, leg) in self.legs.iter().enumerate() {
-            // Of a part that leads on, what stands beside the CNAMEs is not this question's.
-            let sections = if index + 1 < self.names.len() { 1 } else { 3 };
-            match leg {
-                Leg::Target { answer, age } => {
-                    copy_sections(&mut writer, &answer.view(), sections, *age).map_err(too_long)?;
-                }
-                Leg::Zone(action) => {
-                    let zone = snapshot.zone_of(*action).expect("the same snapshot answered before");
-                    zone.answer(&self.names[index], query.rtype(), query.dnssec_ok(), &mut writer);
-                }
-            }
+        for section in [Section::Answer, Section::Authority, Section::Additional] {
+            self.put_section(snapshot, query, section, &mut writer).map_err(too_long)?;
         }
         let mut bits = own_flags(query.bits) | (self.rcode & bit::RCODE);
         bits |= if self.authoritative == Some(true) { bit::AA } else { 0 };
@@ -200,6 +190,40 @@ impl Trail {
             Ok(()) => Ok(Answer::from_reply(message, query.question(), &reply, unbounded, true)),
             Err(_) => Err(trouble("the answer along CNAMEs could not be put together")),
         }
+    }
+
+    /// Of a part that leads on, what stands beside the CNAMEs is not this question's; but the proof that a CNAME of
+    /// our own was rightly made of a wildcard is.
+    fn put_section(
+        &self,
+        snapshot: &Snapshot,
+        query: &Query<'_>,
+        section: Section,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Full> {
+        for (index, leg) in self.legs.iter().enumerate() {
+            let leads_on = index + 1 < self.names.len();
+            match leg {
+                Leg::Target { answer, age } if !leads_on || section == Section::Answer => {
+                    copy_section(writer, &answer.view(), section, *age)?;
+                }
+                Leg::Target { .. } => {}
+                Leg::Zone(action) => {
+                    let zone = snapshot.zone_of(*action).expect("the same snapshot answered before");
+                    let part = match section {
+                        Section::Authority if leads_on => Part::Proof,
+                        Section::Additional if leads_on => continue,
+                        section => Part::Section(section),
+                    };
+                    let name = &self.names[index];
+                    let outcome = zone.answer_part(name, query.rtype(), query.dnssec_ok(), part, writer);
+                    if outcome.truncated {
+                        return Err(Full);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 

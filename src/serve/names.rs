@@ -81,13 +81,27 @@ impl Names {
         self.lock().known.retain(|name, _| wanted.contains(name));
     }
 
+    /// The names that are to be looked up now, and whom to ask.
+    pub fn due(&self, now: Instant) -> (Vec<Name>, Vec<SocketAddr>) {
+        let book = self.lock();
+        let due = book.known.iter().filter(|(_, known)| known.due <= now).map(|(name, _)| name.clone());
+        (due.collect(), book.bootstrap.clone())
+    }
+
+    /// When the next name is due that is not among these.
+    pub fn next_due(&self, but: &HashSet<Name>) -> Option<Instant> {
+        let book = self.lock();
+        book.known.iter().filter(|(name, _)| !but.contains(*name)).map(|(_, known)| known.due).min()
+    }
+
+    /// Takes what a lookup gave, unless nobody wants the name any more. True if its addresses are others now.
+    pub fn take(&self, name: &Name, looked: Looked, now: Instant) -> bool {
+        self.lock().known.get_mut(name).is_some_and(|known| known.take(name, looked, now))
+    }
+
     /// Looks up the names that are due, all at once and within a bound. True if some address is another one now.
     pub fn look_up(&self, now: Instant) -> bool {
-        let (due, bootstrap): (Vec<Name>, Vec<SocketAddr>) = {
-            let book = self.lock();
-            let due = book.known.iter().filter(|(_, known)| known.due <= now).map(|(name, _)| name.clone());
-            (due.collect(), book.bootstrap.clone())
-        };
+        let (due, bootstrap) = self.due(now);
         if due.is_empty() {
             return false;
         }
@@ -98,12 +112,10 @@ impl Names {
             tracing::error!(%error, "names of targets can't be looked up");
             HashMap::new()
         });
-        let mut book = self.lock();
         let mut changed = false;
         for name in due {
-            let Some(known) = book.known.get_mut(&name) else { continue };
             let looked = found.remove(&name).unwrap_or_else(|| Looked::failed("no answer in time"));
-            changed |= known.take(&name, looked, Instant::now());
+            changed |= self.take(&name, looked, Instant::now());
         }
         changed
     }
@@ -234,15 +246,25 @@ fn listed(addresses: &[IpAddr]) -> String {
 }
 
 /// What one lookup gave, by family: one may fail without the other.
-struct Looked {
-    v4: Result<Found, String>,
-    v6: Result<Found, String>,
+#[derive(Clone, Debug)]
+pub struct Looked {
+    pub v4: Result<Found, String>,
+    pub v6: Result<Found, String>,
 }
 
 /// Sorted; empty where the name has none of this family.
-struct Found {
-    addresses: Vec<IpAddr>,
-    ttl: Duration,
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub addresses: Vec<IpAddr>,
+    pub ttl: Duration,
+}
+
+impl Found {
+    pub fn of(mut addresses: Vec<IpAddr>, ttl: Duration) -> Found {
+        addresses.sort_unstable();
+        addresses.dedup();
+        Found { addresses, ttl: ttl.min(NAME_KEPT_MAX) }
+    }
 }
 
 impl Looked {
@@ -323,13 +345,11 @@ fn found(looked: Result<hickory_resolver::lookup::Lookup, NetError>) -> Result<F
         RData::AAAA(address) => Some(IpAddr::V6(address.0)),
         _ => None,
     };
-    let mut addresses: Vec<IpAddr> =
+    let addresses: Vec<IpAddr> =
         lookup.answers().iter().filter_map(|record| address(&record.data)).filter(is_one_host).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
     // CNAMEs on the way count too.
     let ttl = lookup.answers().iter().map(|record| record.ttl).min().unwrap_or(0);
-    Ok(Found { addresses, ttl: Duration::from_secs(ttl.into()).min(NAME_KEPT_MAX) })
+    Ok(Found::of(addresses, Duration::from_secs(ttl.into())))
 }
 
 fn is_one_host(address: &IpAddr) -> bool {

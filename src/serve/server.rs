@@ -213,7 +213,7 @@ impl Server {
     fn take_new_addresses(&self) {
         let _changing = lock(&self.changing);
         let old = self.snapshot();
-        let new = Arc::new(old.with_new_addresses());
+        let new = Arc::new(old.with_new_addresses(Instant::now()));
         new.take_effect();
         self.shared.snapshot.store(Arc::clone(&new));
         self.registry.retain(|series| new.asks(series));

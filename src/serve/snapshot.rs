@@ -30,7 +30,7 @@ use crate::zone::Zone;
 pub struct Snapshot {
     pub config: Config,
     pub policy: Policy,
-    pub access: AccessList,
+    pub access: Arc<AccessList>,
     pub zones: Vec<Arc<Zone>>,
     pub endpoints: Vec<Arc<Endpoint>>,
     pub rules: Vec<Rule>,
@@ -118,7 +118,7 @@ impl Snapshot {
         );
         let kept = before.filter(|before| before.config.cache.size_bytes == config.cache.size_bytes);
         Snapshot {
-            access: AccessList::new(&config.server.allow),
+            access: Arc::clone(&config.server.allow),
             cache: kept.map_or_else(
                 || Arc::new(Cache::new(config.cache.size_bytes).began_at(now)),
                 |kept| Arc::clone(&kept.cache),
@@ -141,16 +141,10 @@ impl Snapshot {
 
     /// The same configuration, with the addresses that its targets' names have now. Rules keep their tags, so what is
     /// cached stays.
-    pub fn with_new_addresses(&self) -> Snapshot {
+    pub fn with_new_addresses(&self, now: Instant) -> Snapshot {
         let zones = self.zones.clone();
-        let new = Snapshot::assemble(
-            self.config.clone(),
-            zones,
-            Some(self),
-            &self.registry,
-            &self.names,
-            Instant::now(),
-        );
+        let new =
+            Snapshot::assemble(self.config.clone(), zones, Some(self), &self.registry, &self.names, now);
         Snapshot { loaded_at: self.loaded_at, ..new }
     }
 

@@ -2,7 +2,7 @@
 //! asks comes out, what is said to it goes in, and the time is an argument. Nothing of the server uses this.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
@@ -15,17 +15,21 @@ use rand::{RngExt, SeedableRng};
 
 use super::counts::{ORIGINS, Transport as Way, WorkerCounts};
 use super::miss::{self, Back, ReturnPath};
+use super::names::Names;
+pub use super::names::{Found, Looked};
 use super::snapshot::{Built, Snapshot};
 use super::worker::{Inbox, Shared, Worker};
 use super::{Client, Step, turn};
 use crate::config::{self, Diagnostic};
+use crate::control::report::LoopStatus;
 use crate::forward::pick::Endpoint;
 use crate::forward::stats::Registry;
 use crate::forward::target::Target;
 use crate::forward::{FlightId, Inlet, Ticket, Transport, Trouble};
-use crate::limits::{DATAGRAM, MESSAGE, QUERY_DEADLINE};
+use crate::limits::{DATAGRAM, MESSAGE, PORTS_PER_TARGET, QUERY_DEADLINE};
 use crate::sys::Local;
 use crate::wire::header::{HEADER, u16_at};
+use crate::wire::name::Name;
 
 /// As the network does: an ID is free again a while after its question counts as lost.
 const ID_LIFE: Duration = QUERY_DEADLINE.saturating_add(Duration::from_millis(200));
@@ -44,6 +48,8 @@ pub struct Lane {
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub lane: Lane,
+    /// The socket or connection that it left by.
+    pub port: usize,
     pub message: Vec<u8>,
     pub flight: FlightId,
 }
@@ -61,6 +67,9 @@ pub struct Replied {
 pub struct Stage {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
+    names: Arc<Names>,
+    /// Names whose lookups are under way.
+    looking: HashSet<Name>,
     workers: Vec<Rc<Worker>>,
     wires: Vec<Rc<Wire>>,
     ears: Vec<Rc<RefCell<Ear>>>,
@@ -78,12 +87,14 @@ impl Stage {
         seed: u64,
         now: Instant,
     ) -> Result<Stage, Vec<Diagnostic>> {
-        let registry = Arc::default();
+        let (registry, names) = (Arc::default(), Arc::<Names>::default());
         let loaded = config::load_text(path, text.to_string());
-        let Built { snapshot, diagnostics } =
-            Snapshot::from_loaded(loaded, None, &registry, &Arc::default(), now);
+        let Built { snapshot, diagnostics } = Snapshot::from_loaded(loaded, None, &registry, &names, now);
+        let snapshot = snapshot.ok_or(diagnostics)?;
+        names.settle_on(&snapshot.config, now);
+        snapshot.take_effect();
         let shared = Arc::new(Shared {
-            snapshot: ArcSwap::from_pointee(snapshot.ok_or(diagnostics)?),
+            snapshot: ArcSwap::from_pointee(snapshot),
             in_flight: Default::default(),
             inboxes: (0..workers).map(|_| Inbox::default()).collect(),
             connections: Default::default(),
@@ -92,6 +103,8 @@ impl Stage {
         let mut stage = Stage {
             shared,
             registry,
+            names,
+            looking: HashSet::new(),
             workers: Vec::new(),
             wires: Vec::new(),
             ears: Vec::new(),
@@ -129,9 +142,33 @@ impl Stage {
         let loaded = config::load_text(path, text.to_string());
         let before = self.shared.snapshot.load_full();
         let Built { snapshot, diagnostics } =
-            Snapshot::from_loaded(loaded, Some(&before), &self.registry, &Arc::default(), now);
-        self.shared.snapshot.store(Arc::new(snapshot.ok_or(diagnostics)?));
+            Snapshot::from_loaded(loaded, Some(&before), &self.registry, &self.names, now);
+        let snapshot = snapshot.ok_or(diagnostics)?;
+        self.names.settle_on(&snapshot.config, now);
+        self.put(snapshot);
         Ok(())
+    }
+
+    fn put(&self, snapshot: Snapshot) {
+        snapshot.take_effect();
+        self.shared.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// Names of targets that are to be looked up now, each once until `learn`, and whom to ask. A server waits for
+    /// those that are new before it takes questions; here their targets are there when the answer comes.
+    pub fn take_lookups(&mut self, now: Instant) -> (Vec<Name>, Vec<SocketAddr>) {
+        let (mut due, bootstrap) = self.names.due(now);
+        due.retain(|name| self.looking.insert(name.clone()));
+        due.sort();
+        (due, bootstrap)
+    }
+
+    /// A lookup is over.
+    pub fn learn(&mut self, name: &Name, looked: Looked, now: Instant) {
+        self.looking.remove(name);
+        if self.names.take(name, looked, now) {
+            self.put(self.shared.snapshot.load().with_new_addresses(now));
+        }
     }
 
     /// A client's packet comes to a worker. Its reply will carry the number `query`.
@@ -175,9 +212,10 @@ impl Stage {
         self.settle(now);
     }
 
-    /// The network says that nobody takes the question with this ID.
-    pub fn refuse(&mut self, lane: Lane, id: u16, why: &str, now: Instant) {
-        if let Some(ticket) = self.wires[lane.worker].take(lane, id) {
+    /// The network says that nobody takes what left by this port: as the kernel does not say which question it
+    /// means, all that wait there for a reply are over.
+    pub fn refuse(&mut self, lane: Lane, port: usize, why: &str, now: Instant) {
+        for ticket in self.wires[lane.worker].take_all(lane, port) {
             self.workers[lane.worker].trouble(ticket, Trouble::Unreachable(why.to_string()), now);
         }
         self.settle(now);
@@ -195,7 +233,20 @@ impl Stage {
 
     /// When `tick` has something to do, if nothing comes before.
     pub fn due(&self) -> Option<Instant> {
-        self.workers.iter().filter_map(|worker| worker.due()).min()
+        let workers = self.workers.iter().filter_map(|worker| worker.due());
+        workers.chain(self.names.next_due(&self.looking)).min()
+    }
+
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// As status has them.
+    pub fn loops(&self, now: Instant) -> Vec<LoopStatus> {
+        let snapshot = self.shared.snapshot.load();
+        let endpoint =
+            |domain: &Name| snapshot.rule_for(domain.as_wire()).map(|(_, endpoint, _)| &**endpoint);
+        self.shared.loops.reports(endpoint, now)
     }
 
     pub fn take_asked(&mut self) -> Vec<Asked> {
@@ -208,6 +259,11 @@ impl Stage {
 
     pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
         self.shared.snapshot.load().endpoints.clone()
+    }
+
+    /// Whether there is a rule of exactly this domain.
+    pub fn has_rule(&self, domain: &Name) -> bool {
+        self.shared.snapshot.load().policy.rule_at(domain.as_wire()).is_some()
     }
 
     /// Each target by its address and endpoint.
@@ -244,8 +300,15 @@ impl Stage {
     }
 }
 
-/// Questions of a lane by ID, each with its time of sending.
-type Filed = HashMap<u16, (Ticket, Instant)>;
+/// A question that waits for its reply.
+struct Sent {
+    ticket: Ticket,
+    port: usize,
+    at: Instant,
+}
+
+/// Questions of a lane by ID.
+type Filed = HashMap<u16, Sent>;
 
 /// Takes a worker's questions, and files them under random IDs as the network does.
 struct Wire {
@@ -257,7 +320,16 @@ struct Wire {
 
 impl Wire {
     fn take(&self, lane: Lane, id: u16) -> Option<Ticket> {
-        self.filed.borrow_mut().get_mut(&lane)?.remove(&id).map(|(ticket, _)| ticket)
+        self.filed.borrow_mut().get_mut(&lane)?.remove(&id).map(|sent| sent.ticket)
+    }
+
+    /// In the order of their IDs, so that a course of events comes out the same each time.
+    fn take_all(&self, lane: Lane, port: usize) -> Vec<Ticket> {
+        let mut lanes = self.filed.borrow_mut();
+        let gone = lanes.get_mut(&lane).map(|filed| filed.extract_if(|_, sent| sent.port == port));
+        let mut gone: Vec<(u16, Sent)> = gone.into_iter().flatten().collect();
+        gone.sort_by_key(|(id, _)| *id);
+        gone.into_iter().map(|(_, sent)| sent.ticket).collect()
     }
 }
 
@@ -274,18 +346,22 @@ impl Transport for Rc<Wire> {
         let mut lanes = self.filed.borrow_mut();
         let filed = lanes.entry(lane).or_default();
         if filed.len() >= FILED {
-            filed.retain(|_, (_, sent)| now.saturating_duration_since(*sent) < ID_LIFE);
+            filed.retain(|_, sent| now.saturating_duration_since(sent.at) < ID_LIFE);
         }
         if filed.len() >= FILED {
             return Err(io::Error::other("too many questions outstanding"));
         }
-        let mut id: u16 = self.random.borrow_mut().random();
+        let mut random = self.random.borrow_mut();
+        // Several sockets, each with a port of its own; but one connection.
+        let port = if over_tcp { 0 } else { random.random_range(0..PORTS_PER_TARGET) };
+        let mut id: u16 = random.random();
         while filed.contains_key(&id) {
             id = id.wrapping_add(1);
         }
-        filed.insert(id, (ticket, now));
+        filed.insert(id, Sent { ticket, port, at: now });
         message[..2].copy_from_slice(&id.to_be_bytes());
-        self.asked.borrow_mut().push(Asked { lane, message: message.to_vec(), flight: ticket.flight });
+        let flight = ticket.flight;
+        self.asked.borrow_mut().push(Asked { lane, port, message: message.to_vec(), flight });
         Ok(())
     }
 }

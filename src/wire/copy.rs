@@ -7,22 +7,22 @@ use super::rdata::{self, Field};
 use super::reply::{Record, expand, records, skip};
 use super::write::{Full, Section, Writer};
 
-/// Copies the records of `sections` (the first so many: answer, authority, additional) with their TTLs aged by
-/// `age` seconds.
-pub fn copy_sections(
+/// Copies the records of one section with their TTLs aged by `age` seconds.
+pub fn copy_section(
     writer: &mut Writer<'_>,
     answer: &AnswerRef<'_>,
-    sections: usize,
+    wanted: Section,
     age: u32,
 ) -> Result<(), Full> {
     let message = answer.message;
     let mut at = answer.records_at();
-    let all = [Section::Answer, Section::Authority, Section::Additional];
-    for (index, section) in all.into_iter().enumerate().take(sections) {
-        let count = usize::from(u16_at(message, 6 + 2 * index));
+    for section in [Section::Answer, Section::Authority, Section::Additional] {
+        let count = usize::from(u16_at(message, 4 + 2 * section as usize));
         for record in records(message, at, count) {
             at = record.rdata_end;
-            copy(writer, message, &record, section, age)?;
+            if section == wanted {
+                copy(writer, message, &record, section, age)?;
+            }
         }
     }
     Ok(())

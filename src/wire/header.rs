@@ -17,6 +17,15 @@ pub mod bit {
     pub const RCODE: u16 = 0x000f;
 }
 
+/// Kinds of messages, as they stand in the header's second pair of octets.
+pub mod opcode {
+    pub const QUERY: u16 = 0;
+    /// RFC 1996.
+    pub const NOTIFY: u16 = 4 << 11;
+    /// RFC 2136.
+    pub const UPDATE: u16 = 5 << 11;
+}
+
 /// Response codes by name (IANA DNS RCODEs); above 15 they need an OPT (RFC 6891 section 6.1.3).
 pub mod rcode {
     pub const NOERROR: u16 = 0;
@@ -26,6 +35,10 @@ pub mod rcode {
     pub const NOTIMP: u16 = 4;
     pub const REFUSED: u16 = 5;
     pub const YXDOMAIN: u16 = 6;
+    pub const YXRRSET: u16 = 7;
+    pub const NXRRSET: u16 = 8;
+    pub const NOTAUTH: u16 = 9;
+    pub const NOTZONE: u16 = 10;
     pub const BADVERS: u16 = 16;
     pub const BADCOOKIE: u16 = 23;
 }

@@ -8,5 +8,7 @@ pub mod header;
 pub mod name;
 pub mod query;
 pub mod rdata;
+pub mod records;
 pub mod reply;
+pub mod tsig;
 pub mod write;

@@ -7,6 +7,8 @@ use std::fmt;
 pub const MAX_NAME: usize = 255;
 /// Octets of a label (RFC 1035 section 2.3.4).
 pub const MAX_LABEL: usize = 63;
+/// Labels of a name without the root: each takes two octets or more.
+const MAX_LABELS: usize = MAX_NAME / 2;
 
 /// A domain name: uncompressed wire form, lower case, ended by the root label.
 ///
@@ -109,9 +111,7 @@ impl PartialOrd for Name {
 
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let mine: Vec<&[u8]> = labels(&self.0).collect();
-        let theirs: Vec<&[u8]> = labels(&other.0).collect();
-        mine.iter().rev().cmp(theirs.iter().rev())
+        canonical_cmp(&self.0, &other.0)
     }
 }
 
@@ -264,6 +264,35 @@ pub fn is_within(name: &[u8], ancestor: &[u8]) -> bool {
         let border = name.len() - ancestor.len();
         suffixes(name).any(|suffix| name.len() - suffix.len() == border)
     }
+}
+
+/// Canonical order (RFC 4034 section 6.1) of folded, uncompressed names: by label from the root on.
+pub fn canonical_cmp(one: &[u8], other: &[u8]) -> std::cmp::Ordering {
+    let (mut mine, mut theirs) = ([0; MAX_LABELS], [0; MAX_LABELS]);
+    let (mine, theirs) = (label_starts(one, &mut mine), label_starts(other, &mut theirs));
+    for (&left, &right) in mine.iter().rev().zip(theirs.iter().rev()) {
+        let order = label_at(one, left).cmp(label_at(other, right));
+        if order.is_ne() {
+            return order;
+        }
+    }
+    mine.len().cmp(&theirs.len())
+}
+
+/// Where each label begins, the root not counted.
+fn label_starts<'s>(wire: &[u8], starts: &'s mut [u8; MAX_LABELS]) -> &'s [u8] {
+    let (mut at, mut count) = (0, 0);
+    while let Some(&len @ 1..) = wire.get(at) {
+        starts[count] = at as u8;
+        count += 1;
+        at += 1 + usize::from(len);
+    }
+    &starts[..count]
+}
+
+fn label_at(wire: &[u8], start: u8) -> &[u8] {
+    let start = usize::from(start);
+    &wire[start + 1..][..usize::from(wire[start])]
 }
 
 /// Case folding of RFC 4343: ASCII only. Length octets are below 64 and so never letters.

@@ -33,6 +33,9 @@ pub mod rtype {
     pub const DS: u16 = 43;
     pub const RRSIG: u16 = 46;
     pub const NSEC: u16 = 47;
+    pub const DNSKEY: u16 = 48;
+    pub const NSEC3: u16 = 50;
+    pub const NSEC3PARAM: u16 = 51;
     pub const TALINK: u16 = 58;
     pub const SVCB: u16 = 64;
     pub const HTTPS: u16 = 65;

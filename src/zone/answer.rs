@@ -5,6 +5,7 @@ use crate::wire::name::{self, MAX_NAME, Name};
 use crate::wire::rdata::{class, rtype};
 use crate::wire::write::{Section, Writer};
 
+use super::proof::{Denial, Proof};
 use super::store::{APEX, RrSet, Store, flag};
 use super::{Outcome, OutcomeKind, Used, Zone};
 
@@ -19,19 +20,56 @@ mod rcode {
     pub const YXDOMAIN: u8 = 6;
 }
 
-pub fn answer(zone: &Zone, qname: &[u8], qtype: u16, dnssec_ok: bool, writer: &mut Writer<'_>) -> Outcome {
+/// What of an answer is written; the outcome is always that of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Whole,
+    Section(Section),
+    /// Of the authority section what proves that wildcards were rightly expanded.
+    Proof,
+}
+
+impl Part {
+    fn has(self, section: Section, set: &RrSet) -> bool {
+        match self {
+            Part::Whole => true,
+            Part::Section(only) => only == section,
+            Part::Proof => {
+                section == Section::Authority
+                    && [set.rtype, set.covered]
+                        .iter()
+                        .any(|rtype| matches!(*rtype, rtype::NSEC | rtype::NSEC3))
+            }
+        }
+    }
+}
+
+pub fn answer(
+    zone: &Zone,
+    qname: &[u8],
+    qtype: u16,
+    dnssec_ok: bool,
+    part: Part,
+    writer: &mut Writer<'_>,
+) -> Outcome {
     debug_assert!(name::is_within(qname, zone.name.as_wire()), "the caller picks the zone by the name");
     let mut reply = Reply {
         zone,
         store: &zone.store,
         writer,
+        part,
         dnssec_ok,
         truncated: false,
         used: Used::default(),
         leaves: None,
         dnames: [u32::MAX; MAX_LINKS],
+        proving: None,
     };
+    if dnssec_ok && let Some(denial) = &zone.denial {
+        reply.proving = Some(Proving { denial, store: &zone.store, proof: Proof::default() });
+    }
     let kind = reply.follow(qname, qtype);
+    reply.prove();
     let Reply { truncated, used, leaves, .. } = reply;
     // Below a cut the zone has no authority; but a CNAME that led there is its own.
     let authoritative = kind != OutcomeKind::Delegation || used.cname || used.dname;
@@ -61,7 +99,7 @@ enum Location {
 impl Store {
     /// One look-up for a name that exists and is not hidden; else a walk from the apex down.
     fn locate(&self, name: &[u8], hash: u64) -> Location {
-        const HIDDEN: u8 = flag::CUT | flag::BELOW_CUT | flag::BELOW_DNAME;
+        const HIDDEN: u8 = flag::CUT | flag::BELOW_CUT | flag::BELOW_DNAME | flag::HASHED_OWNER;
         match self.names.find_hashed(hash, name) {
             Some(node) if self.names.node(node).flags & HIDDEN == 0 => Location::Exact(node),
             _ => self.descend(name),
@@ -87,8 +125,12 @@ impl Store {
             let Some(node) = self.names.find(&name[usize::from(offset)..]) else {
                 return Location::Missing(encloser);
             };
-            if self.names.node(node).flags & flag::CUT != 0 {
+            let flags = self.names.node(node).flags;
+            if flags & flag::CUT != 0 {
                 return Location::Cut(node);
+            }
+            if flags & flag::HASHED_OWNER != 0 {
+                return Location::Missing(encloser);
             }
             encloser = node;
         }
@@ -152,12 +194,43 @@ struct Reply<'z, 'w, 'b> {
     zone: &'z Zone,
     store: &'z Store,
     writer: &'w mut Writer<'b>,
+    part: Part,
     dnssec_ok: bool,
     truncated: bool,
     used: Used,
     leaves: Option<Name>,
     /// The nodes of DNAMEs that are in the answer already: a name may meet one twice.
     dnames: [u32; MAX_LINKS],
+    /// In signed zones, for those who asked for it.
+    proving: Option<Proving<'z>>,
+}
+
+/// What the answer's authority section has to prove, gathered along the aliases.
+struct Proving<'z> {
+    denial: &'z Denial,
+    store: &'z Store,
+    proof: Proof,
+}
+
+impl<'z> Proving<'z> {
+    fn no_data(&mut self, node: u32, owner: &[u8]) {
+        let names = &self.store.names;
+        match names.name(node) {
+            name if name == owner => self.denial.no_data(names, owner, &mut self.proof),
+            // Expanded: what follows the asterisk's label is the closest encloser.
+            wildcard => self.denial.wildcard_no_data(names, wildcard, &wildcard[2..], &mut self.proof),
+        }
+    }
+
+    fn name_error(&mut self, name: &[u8], encloser: u32) {
+        let names = &self.store.names;
+        self.denial.name_error(names, name, names.name(encloser), &mut self.proof);
+    }
+
+    fn expansion(&mut self, name: &[u8], encloser: u32) {
+        let names = &self.store.names;
+        self.denial.expansion(names, name, names.name(encloser), &mut self.proof);
+    }
 }
 
 #[expect(clippy::large_enum_variant, reason = "a box would allocate, and there is one at a time")]
@@ -211,9 +284,12 @@ impl<'z> Reply<'z, '_, '_> {
             Location::Missing(encloser) => match self.store.wildcard(encloser) {
                 Some(node) => {
                     self.used.wildcard = true;
+                    if let Some(proving) = &mut self.proving {
+                        proving.expansion(name, encloser);
+                    }
                     self.at_node(node, name, qtype, links)
                 }
-                None => self.negative(OutcomeKind::NxDomain),
+                None => self.name_error(name, encloser),
             },
         }
     }
@@ -230,6 +306,7 @@ impl<'z> Reply<'z, '_, '_> {
             }
         } else if let Some(set) = self.store.set(node, qtype) {
             if self.answer_set(node, owner, set) {
+                self.prove();
                 self.add_addresses(&[*set], None);
             }
             return Done(OutcomeKind::Answer);
@@ -237,7 +314,7 @@ impl<'z> Reply<'z, '_, '_> {
         match self.store.set(node, rtype::CNAME) {
             Some(_) if links == MAX_LINKS => Done(OutcomeKind::AliasLoop),
             Some(set) => self.alias(node, owner, set),
-            None => self.negative(OutcomeKind::NoData),
+            None => self.no_data(node, owner),
         }
     }
 
@@ -261,10 +338,25 @@ impl<'z> Reply<'z, '_, '_> {
                 return true;
             }
         }
-        if others {
+        if others && any {
+            self.prove();
             self.add_addresses(sets, Some(node));
         }
         any
+    }
+
+    fn no_data(&mut self, node: u32, owner: &[u8]) -> Step<'z> {
+        if let Some(proving) = &mut self.proving {
+            proving.no_data(node, owner);
+        }
+        self.negative(OutcomeKind::NoData)
+    }
+
+    fn name_error(&mut self, name: &[u8], encloser: u32) -> Step<'z> {
+        if let Some(proving) = &mut self.proving {
+            proving.name_error(name, encloser);
+        }
+        self.negative(OutcomeKind::NxDomain)
     }
 
     /// RFC 2308 section 3: the SOA in the authority section, for as long as the answer may be kept.
@@ -282,6 +374,35 @@ impl<'z> Reply<'z, '_, '_> {
         Done(kind)
     }
 
+    /// Writes the proof that was gathered, once: behind the answer, before additional records. RFC 4035 section
+    /// 3.1.3: a proof that does not fit must set TC.
+    fn prove(&mut self) {
+        if self.proving.is_some() {
+            self.put_proof();
+        }
+    }
+
+    #[cold]
+    fn put_proof(&mut self) {
+        if let Some(Proving { denial, store, proof }) = self.proving.take() {
+            for node in proof.nodes() {
+                self.put_denial(store, *node, denial.rtype());
+            }
+        }
+    }
+
+    fn put_denial(&mut self, store: &'z Store, node: u32, rtype: u16) {
+        let Some(set) = store.set(node, rtype).filter(|_| !self.truncated) else { return };
+        let owner = store.names.name(node);
+        let mark = self.writer.mark();
+        let fits = self.put(Section::Authority, owner, set)
+            && self.put_signatures(Section::Authority, node, owner, set);
+        if !fits {
+            self.writer.roll_back(mark);
+            self.truncated = true;
+        }
+    }
+
     /// RFC 1034 section 4.3.2 step 3b.
     fn referral(&mut self, cut: u32, name: &[u8]) -> Step<'z> {
         if self.used.cname || self.used.dname {
@@ -294,14 +415,23 @@ impl<'z> Reply<'z, '_, '_> {
             self.truncated = true;
             return Done(OutcomeKind::Delegation);
         }
-        if let Some(ds) = store.set(cut, rtype::DS).filter(|_| self.dnssec_ok) {
-            // RFC 4035 section 3.1.4: a referral to a signed child carries its DS.
-            let fits = self.put(Section::Authority, owner, ds)
-                && self.put_signatures(Section::Authority, cut, owner, ds);
-            self.truncated |= !fits;
+        if self.dnssec_ok {
+            self.put_child_security(cut, owner);
         }
         self.add_glue(owner, servers);
         Done(OutcomeKind::Delegation)
+    }
+
+    /// RFC 4035 section 3.1.4: a referral carries the child's DS, or the proof that it has none.
+    fn put_child_security(&mut self, cut: u32, owner: &[u8]) {
+        if let Some(ds) = self.store.set(cut, rtype::DS) {
+            let fits = self.put(Section::Authority, owner, ds)
+                && self.put_signatures(Section::Authority, cut, owner, ds);
+            self.truncated |= !fits;
+        } else if let Some(proving) = &mut self.proving {
+            proving.no_data(cut, owner);
+        }
+        self.prove();
     }
 
     /// RFC 6672 section 3.2: the DNAME, and a CNAME made from it with its TTL (section 3.1).
@@ -321,8 +451,11 @@ impl<'z> Reply<'z, '_, '_> {
         let Some(made) = NameBuffer::joined(&name[..name.len() - owner.len()], target) else {
             return Done(OutcomeKind::NameTooLong);
         };
-        let cname = self.writer.record(Section::Answer, name, rtype::CNAME, class::IN, set.ttl, made.wire());
-        self.truncated |= cname.is_err();
+        if self.part.has(Section::Answer, set) {
+            let cname =
+                self.writer.record(Section::Answer, name, rtype::CNAME, class::IN, set.ttl, made.wire());
+            self.truncated |= cname.is_err();
+        }
         // The CNAME that was made is what a question for CNAME asks; NSD ends there as well.
         if qtype == rtype::CNAME { Done(OutcomeKind::Answer) } else { Renamed(made) }
     }
@@ -341,6 +474,9 @@ impl<'z> Reply<'z, '_, '_> {
 
     /// All records of an RRset or none.
     fn put(&mut self, section: Section, owner: &[u8], set: &RrSet) -> bool {
+        if !self.part.has(section, set) {
+            return true;
+        }
         let mark = self.writer.mark();
         for rdata in self.store.rdata(set) {
             if self.writer.record(section, owner, set.rtype, class::IN, set.ttl, rdata).is_err() {

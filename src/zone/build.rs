@@ -10,11 +10,12 @@ use crate::wire::rdata::{Field, class, field_len, layout, rtype};
 
 use super::Zone;
 use super::master::types;
+use super::proof;
 use super::report::{Place, Report};
-use super::store::{APEX, Draft, Row, Store, flag, same_set};
+use super::store::{APEX, Draft, MAX_SETS, Row, RrSet, Store, flag, same_set};
 
 /// An RRSIG or NSEC may stand beside a CNAME (RFC 4035 section 2.5), and so may KEY (RFC 2181 section 10.1).
-const BESIDE_CNAME: [u16; 3] = [rtype::RRSIG, rtype::NSEC, 25];
+pub const BESIDE_CNAME: [u16; 3] = [rtype::RRSIG, rtype::NSEC, 25];
 const FIRST: Place = Place { file: 0, at: 0 };
 
 /// The zone, if neither reading nor these checks found an error.
@@ -22,6 +23,7 @@ pub fn build(name: &Name, mut draft: Draft, report: &mut Report) -> Option<Zone>
     draft.sort();
     drop_duplicates(&mut draft, report);
     set_flags(&mut draft);
+    proof::hide_hashed_owners(&mut draft);
     let mut checks = Checks { name, draft: &draft, report };
     checks.apex();
     checks.nodes();
@@ -30,11 +32,24 @@ pub fn build(name: &Name, mut draft: Draft, report: &mut Report) -> Option<Zone>
         return None;
     }
     checks.targets();
-    Some(zone(name, draft))
+    let chain_from = checks.chain_from();
+    let (zone, fault) = zone(name, draft);
+    if let Some(fault) = fault {
+        report.warning(chain_from, "zone-denial", format_args!("{fault}"), fault.help());
+    }
+    Some(zone)
 }
 
-fn zone(name: &Name, draft: Draft) -> Zone {
+fn zone(name: &Name, draft: Draft) -> (Zone, Option<proof::Fault>) {
     let store = Store::new(draft);
+    let digest = digest(name, &store);
+    let (denial, fault) = proof::load(&store);
+    let zone = Zone { denial: denial.map(Box::new), ..with_store(name, store, digest) };
+    (zone, fault)
+}
+
+/// A zone of a store whose content is sound and has no chain of NSEC or NSEC3.
+pub fn with_store(name: &Name, store: Store, digest: u64) -> Zone {
     let soa = *store.set(APEX, rtype::SOA).expect("a zone without SOA has an error");
     let (serial, minimum) = {
         let rdata = store.rdata(&soa).next().expect("an RRset has at least one record");
@@ -43,20 +58,26 @@ fn zone(name: &Name, draft: Draft) -> Zone {
             |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
         (field(0), field(16))
     };
-    let digest = digest(name, &store);
-    Zone { name: name.clone(), serial, negative_ttl: soa.ttl.min(minimum), digest, store }
+    Zone { name: name.clone(), serial, negative_ttl: soa.ttl.min(minimum), digest, denial: None, store }
 }
 
+/// A sum, so that a change of one RRset needs a look at that one only.
 fn digest(name: &Name, store: &Store) -> u64 {
-    let mut hasher = FixedState::default().build_hasher();
-    name.hash(&mut hasher);
+    let mut sum = FixedState::default().hash_one(name);
     for node in 0..store.names.len() {
-        store.names.name(node).hash(&mut hasher);
         for set in store.sets(node) {
-            (set.rtype, set.covered, set.ttl, set.count).hash(&mut hasher);
-            store.rdata(set).for_each(|rdata| rdata.hash(&mut hasher));
+            sum = sum.wrapping_add(set_digest(store, node, set));
         }
     }
+    sum
+}
+
+/// One RRset's part in a zone's digest.
+pub fn set_digest(store: &Store, node: u32, set: &RrSet) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    store.names.name(node).hash(&mut hasher);
+    (set.rtype, set.covered, set.ttl, set.count).hash(&mut hasher);
+    store.rdata(set).for_each(|rdata| rdata.hash(&mut hasher));
     hasher.finish()
 }
 
@@ -104,7 +125,7 @@ fn find_duplicates(draft: &Draft, set: &[Row], start: usize, extra: &mut Vec<usi
 }
 
 /// RDATA with its names in lower case: equal records are equal so.
-fn folded(rtype: u16, rdata: &[u8]) -> Vec<u8> {
+pub fn folded(rtype: u16, rdata: &[u8]) -> Vec<u8> {
     let mut folded = rdata.to_vec();
     let mut at = 0;
     for field in layout(rtype, class::IN) {
@@ -194,6 +215,12 @@ impl<'c> Checks<'c> {
         }
     }
 
+    /// The record of the apex that says how the zone denies what is not there.
+    fn chain_from(&self) -> Place {
+        let first = [rtype::NSEC3PARAM, rtype::NSEC, rtype::DNSKEY].map(|rtype| self.first(APEX, rtype));
+        first.into_iter().flatten().next().map_or(FIRST, Row::place)
+    }
+
     fn has(&self, node: u32, rtype: u16) -> bool {
         self.first(node, rtype).is_some()
     }
@@ -208,9 +235,16 @@ impl<'c> Checks<'c> {
         let draft = self.draft;
         for rows in draft.rows.chunk_by(|one, next| one.node == next.node) {
             let node = draft.names.node(rows[0].node);
+            if rows.len() > MAX_SETS && rows.chunk_by(same_set).count() > MAX_SETS {
+                let owner = Presentation(draft.names.name(rows[0].node));
+                let message = format_args!("{owner} has more than {MAX_SETS} RRsets");
+                self.report.error(rows[0].place(), "zone-too-large", message, "spread them over names");
+            }
             self.cname(rows);
             self.dname(rows, node.flags);
-            if node.flags & flag::BELOW_DNAME != 0 && node.flags & flag::BELOW_CUT == 0 {
+            if node.flags & flag::HASHED_OWNER != 0 {
+                // Below a DNAME at the apex as well: no question reaches these.
+            } else if node.flags & flag::BELOW_DNAME != 0 && node.flags & flag::BELOW_CUT == 0 {
                 self.below_dname(&rows[0]);
             } else if node.flags & flag::BELOW_CUT != 0 {
                 self.below_cut(rows, node.flags);

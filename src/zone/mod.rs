@@ -12,27 +12,40 @@
 //! | 1034, 1035 | zones, master files | `master`, `answer` |
 //! | 2181 | TTLs of an RRset, CNAME alone, names of servers are no aliases | `build` |
 //! | 2308 | negative answers, `$TTL` | `answer`, `master` |
+//! | 4035, 5155 | proofs of what is not there, in zones that are signed | `proof`, `answer` |
 //! | 3597 | unknown types as `TYPEnnn` and `\#` | `master` |
 //! | 4592 | wildcards | `answer` |
 //! | 6672 | DNAME | `answer`, `build` |
 //! | 9471 | glue that is needed or else TC | `answer` |
+//! | 1982, 1995 | order of serial numbers, what changed between two versions | `serial`, `change` |
 //!
-//! A loaded zone never changes: a reload makes another one.
+//! A zone never changes: a reload makes another one, and so does a change, from the old one and what is different.
 
 mod answer;
 mod build;
+mod change;
 mod master;
+mod proof;
+mod record;
 mod report;
+mod serial;
 mod store;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::wire::name::Name;
 use crate::wire::write::Writer;
 
+pub use change::{Delta, History, Unfit};
+pub use record::{Record, Records, Walk, equal_data};
+pub use serial::Serial;
+
+pub use answer::Part;
+use proof::Denial;
 use report::Report;
 use store::{Draft, Store};
 
@@ -44,6 +57,8 @@ pub struct Zone {
     /// TTL of the SOA in negative answers (RFC 2308 section 3): the lower of its own and its minimum.
     negative_ttl: u32,
     digest: u64,
+    /// Where proofs of what is not there come from, if the zone is signed.
+    denial: Option<Box<Denial>>,
 }
 
 /// What reading a zone gave. There is a zone if and only if no diagnostic is an error.
@@ -125,7 +140,8 @@ impl Zone {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.store.memory_bytes() + size_of::<Zone>()
+        let denial = self.denial.as_ref().map_or(0, |denial| size_of::<Denial>() + denial.memory_bytes());
+        self.store.memory_bytes() + denial + size_of::<Zone>()
     }
 
     /// Differs when the content or its order does; the same within one build of the program only.
@@ -138,6 +154,18 @@ impl Zone {
     /// The header's flags and the question are the caller's and already written; so is the OPT, for which the
     /// writer's limit keeps room.
     pub fn answer(&self, qname: &[u8], qtype: u16, dnssec_ok: bool, writer: &mut Writer<'_>) -> Outcome {
-        answer::answer(self, qname, qtype, dnssec_ok, writer)
+        answer::answer(self, qname, qtype, dnssec_ok, Part::Whole, writer)
+    }
+
+    /// The same, but writes a part of the answer only: for messages that are put together of several answers.
+    pub fn answer_part(
+        &self,
+        qname: &[u8],
+        qtype: u16,
+        dnssec_ok: bool,
+        part: Part,
+        writer: &mut Writer<'_>,
+    ) -> Outcome {
+        answer::answer(self, qname, qtype, dnssec_ok, part, writer)
     }
 }

@@ -21,6 +21,8 @@ pub mod flag {
     pub const WILDCARD_CHILD: u8 = 16;
     /// Some NS record of the zone names it: addresses here may be glue.
     pub const SERVER: u8 = 32;
+    /// Has NSEC3 and nothing else: it does not exist (RFC 5155 section 7.2.8).
+    pub const HASHED_OWNER: u8 = 64;
 }
 
 /// The apex is always the first node.
@@ -31,10 +33,24 @@ pub const APEX: u32 = 0;
 pub struct Node {
     /// Where the folded name starts in `names`; a parent's name is the end of a child's.
     name: u32,
-    /// Its first RRset; they end where the next node's begin.
+    /// Its first RRset, and how many there are.
     sets: u32,
+    /// Nodes right below it: one without data and without these does not exist.
+    children: u32,
+    set_count: u16,
     name_len: u8,
     pub flags: u8,
+}
+
+impl Node {
+    /// Whether the name exists: dead nodes stay in the list until the store is packed anew.
+    pub fn exists(&self) -> bool {
+        self.set_count > 0 || self.has_children()
+    }
+
+    pub fn has_children(&self) -> bool {
+        self.children > 0
+    }
 }
 
 /// Records of one owner and type; RRSIGs are apart by the type that they cover.
@@ -55,7 +71,7 @@ impl RrSet {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Names {
     bytes: Vec<u8>,
     nodes: Vec<Node>,
@@ -64,7 +80,7 @@ pub struct Names {
 }
 
 /// The zone's content has more octets than 32-bit offsets reach.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct TooLarge;
 
 impl Names {
@@ -107,7 +123,8 @@ impl Names {
 
     fn push(&mut self, at: u32, len: usize) -> u32 {
         let index = self.len();
-        self.nodes.push(Node { name: at, sets: 0, name_len: len as u8, flags: 0 });
+        let node = Node { name: at, sets: 0, children: 0, set_count: 0, name_len: len as u8, flags: 0 };
+        self.nodes.push(node);
         let hash = self.hash(self.name(index));
         let Names { table, nodes, bytes, hasher } = self;
         table.insert_unique(hash, index, |&other| {
@@ -185,6 +202,7 @@ impl Draft {
                 *self.names.flags_mut(parent) |= flag::WILDCARD_CHILD;
             }
             self.parents.push(parent);
+            self.names.nodes[parent as usize].children += 1;
             parent = self.names.push((start + offset) as u32, owner.len() - offset);
         }
         Ok(parent)
@@ -224,17 +242,21 @@ impl Draft {
 }
 
 /// What a loaded zone is read from.
+#[derive(Clone)]
 pub struct Store {
     pub names: Names,
     sets: Vec<RrSet>,
     data: Vec<u8>,
     pub records: usize,
+    /// Octets of names, sets and data that changes have left behind.
+    waste: usize,
 }
 
 impl Store {
     /// Takes the rows of a sorted draft, already free of faults and duplicates.
     pub fn new(draft: Draft) -> Store {
-        let mut store = Store { names: Names::default(), sets: Vec::new(), data: Vec::new(), records: 0 };
+        let mut store =
+            Store { names: Names::default(), sets: Vec::new(), data: Vec::new(), records: 0, waste: 0 };
         store.data.reserve_exact(draft.data.len() + 2 * draft.rows.len());
         let mut ends = vec![0u32; draft.names.nodes.len()];
         for set in draft.rows.chunk_by(same_set) {
@@ -261,9 +283,8 @@ impl Store {
 
     /// A node's RRsets by rising type; RRSIGs by rising type covered.
     pub fn sets(&self, node: u32) -> &[RrSet] {
-        let start = self.names.nodes[node as usize].sets as usize;
-        let end = self.names.nodes.get(node as usize + 1).map_or(self.sets.len(), |next| next.sets as usize);
-        &self.sets[start..end]
+        let node = &self.names.nodes[node as usize];
+        &self.sets[node.sets as usize..][..usize::from(node.set_count)]
     }
 
     pub fn set(&self, node: u32, rtype: u16) -> Option<&RrSet> {
@@ -275,7 +296,7 @@ impl Store {
         self.find_set(node, (rtype::RRSIG, covered))
     }
 
-    fn find_set(&self, node: u32, key: (u16, u16)) -> Option<&RrSet> {
+    pub fn find_set(&self, node: u32, key: (u16, u16)) -> Option<&RrSet> {
         let sets = self.sets(node);
         let index = sets.binary_search_by_key(&key, |set| (set.rtype, set.covered)).ok()?;
         Some(&sets[index])
@@ -290,6 +311,12 @@ impl Store {
             rest = after;
             rdata
         })
+    }
+
+    /// The RDATA of the record so many octets into its set's data.
+    pub fn rdata_at(&self, set: &RrSet, past: usize) -> &[u8] {
+        let rest = &self.data[set.data as usize + past..];
+        &rest[2..][..usize::from(u16::from_be_bytes([rest[0], rest[1]]))]
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -311,9 +338,199 @@ impl Names {
         let mut start = 0;
         for (node, &end) in self.nodes.iter_mut().zip(ends) {
             node.sets = start;
+            // More than fit are refused before a store is made.
+            node.set_count = end.saturating_sub(start) as u16;
             start = start.max(end);
         }
         self.bytes.shrink_to_fit();
         self.nodes.shrink_to_fit();
     }
+}
+
+/// RRsets that one name may have: its node counts them in 16 bits.
+pub const MAX_SETS: usize = u16::MAX as usize;
+
+/// Below this much waste a store is not packed anew.
+const WASTE_MIN: usize = 64 * 1024;
+
+/// A node's set after a change: as it was, or with new data.
+pub enum NextSet<'a> {
+    Kept(RrSet),
+    New { rtype: u16, covered: u16, ttl: u32, rdata: Vec<&'a [u8]> },
+}
+
+impl NextSet<'_> {
+    pub fn key(&self) -> (u16, u16) {
+        match self {
+            NextSet::Kept(set) => (set.rtype, set.covered),
+            NextSet::New { rtype, covered, .. } => (*rtype, *covered),
+        }
+    }
+}
+
+/// Changes of a store that nobody else sees yet. Arrays are copied whole, which for a million records takes some
+/// hundredths of a second, and what changes is put behind them: reading stays as it is.
+impl Store {
+    /// A copy with room for a change of so many records and octets: else the first addition would copy it again.
+    pub fn to_change(&self, records: usize, octets: usize) -> Store {
+        let names = Names {
+            bytes: with_room(&self.names.bytes, octets),
+            nodes: with_room(&self.names.nodes, records),
+            table: self.names.table.clone(),
+            hasher: self.names.hasher.clone(),
+        };
+        Store {
+            names,
+            sets: with_room(&self.sets, 2 * records),
+            data: with_room(&self.data, octets),
+            ..*self
+        }
+    }
+
+    /// The node of a folded name within the zone, made where it is new.
+    pub fn node_for(&mut self, owner: &[u8]) -> Result<u32, TooLarge> {
+        if let Some(index) = self.names.find(owner) {
+            return Ok(index);
+        }
+        let parent = match name::parent(owner) {
+            Some(parent) => self.node_for(parent)?,
+            None => return Err(TooLarge),
+        };
+        let at = self.names.bytes.len();
+        if at + owner.len() > u32::MAX as usize {
+            return Err(TooLarge);
+        }
+        self.names.bytes.extend_from_slice(owner);
+        let above = &mut self.names.nodes[parent as usize];
+        above.children += 1;
+        let hidden = above.flags;
+        if owner.starts_with(b"\x01*") {
+            above.flags |= flag::WILDCARD_CHILD;
+        }
+        let index = self.names.push(at as u32, owner.len());
+        *self.names.flags_mut(index) = flags_below(hidden);
+        Ok(index)
+    }
+
+    /// Gives a node other sets, sorted by type; without any and without names below it, it is gone.
+    pub fn replace_sets(&mut self, node: u32, sets: &[NextSet<'_>]) -> Result<(), TooLarge> {
+        let count = u16::try_from(sets.len()).map_err(|_| TooLarge)?;
+        let start = u32::try_from(self.sets.len() + sets.len()).map_err(|_| TooLarge)? - u32::from(count);
+        let kept: Vec<u32> = sets
+            .iter()
+            .filter_map(|set| if let NextSet::Kept(set) = set { Some(set.data) } else { None })
+            .collect();
+        let old = self.sets(node).to_vec();
+        for set in old.iter().filter(|set| !kept.contains(&set.data)) {
+            self.records -= set.count as usize;
+            self.waste += self.rdata(set).map(|rdata| rdata.len() + 2).sum::<usize>();
+        }
+        self.waste += old.len() * size_of::<RrSet>();
+        for set in sets {
+            let set = match set {
+                NextSet::Kept(set) => *set,
+                NextSet::New { rtype, covered, ttl, rdata } => {
+                    self.push_new(*rtype, *covered, *ttl, rdata)?
+                }
+            };
+            self.sets.push(set);
+        }
+        let changed = &mut self.names.nodes[node as usize];
+        (changed.sets, changed.set_count) = (start, count);
+        self.bury(node);
+        Ok(())
+    }
+
+    fn push_new(&mut self, rtype: u16, covered: u16, ttl: u32, list: &[&[u8]]) -> Result<RrSet, TooLarge> {
+        let data = u32::try_from(self.data.len()).map_err(|_| TooLarge)?;
+        for rdata in list {
+            let len = u16::try_from(rdata.len()).map_err(|_| TooLarge)?;
+            self.data.extend(len.to_be_bytes());
+            self.data.extend_from_slice(rdata);
+        }
+        if self.data.len() > u32::MAX as usize {
+            return Err(TooLarge);
+        }
+        self.records += list.len();
+        Ok(RrSet { rtype, covered, ttl, count: list.len() as u32, data })
+    }
+
+    /// Takes a name away that has nothing left, and the empty names above it.
+    fn bury(&mut self, mut node: u32) {
+        while node != APEX && !self.names.node(node).exists() {
+            let owner = self.names.name(node).to_vec();
+            let hash = self.names.hash(&owner);
+            if let Ok(entry) = self.names.table.find_entry(hash, |&index| index == node) {
+                entry.remove();
+            }
+            self.waste += owner.len() + size_of::<Node>();
+            let parent = name::parent(&owner).and_then(|parent| self.names.find(parent)).unwrap_or(APEX);
+            let above = &mut self.names.nodes[parent as usize];
+            above.children -= 1;
+            if owner.starts_with(b"\x01*") {
+                above.flags &= !flag::WILDCARD_CHILD;
+            }
+            node = parent;
+        }
+    }
+
+    /// Marks anew what lies below delegations and DNAMEs. Parents stand before their children.
+    pub fn mark_hidden(&mut self) {
+        const OF_NAMES: u8 = flag::WILDCARD_CHILD | flag::SERVER;
+        for node in 0..self.names.len() {
+            let mut flags = self.names.node(node).flags & OF_NAMES;
+            if node != APEX {
+                let parent = name::parent(self.names.name(node)).and_then(|parent| self.names.find(parent));
+                flags |= parent.map_or(0, |parent| flags_below(self.names.node(parent).flags));
+                flags |= if self.set(node, rtype::NS).is_some() { flag::CUT } else { 0 };
+            }
+            flags |= if self.set(node, rtype::DNAME).is_some() { flag::DNAME } else { 0 };
+            *self.names.flags_mut(node) = flags;
+        }
+    }
+
+    /// Whether so much was left behind that the store should be packed anew.
+    pub fn is_wasteful(&self) -> bool {
+        let all = self.names.bytes.len()
+            + self.names.nodes.len() * size_of::<Node>()
+            + self.sets.len() * size_of::<RrSet>()
+            + self.data.len();
+        self.waste > WASTE_MIN && self.waste > all / 2
+    }
+
+    /// The same content, packed as a loaded zone is.
+    pub fn packed(&self) -> Result<Store, TooLarge> {
+        let mut draft = self.draft()?;
+        draft.sort();
+        let mut store = Store::new(draft);
+        store.mark_hidden();
+        Ok(store)
+    }
+
+    /// The same content, to be built anew.
+    pub fn draft(&self) -> Result<Draft, TooLarge> {
+        let mut draft = Draft::new(self.names.name(APEX));
+        for node in 0..self.names.len() {
+            for set in self.sets(node) {
+                let index = draft.node(self.names.name(node))?;
+                for rdata in self.rdata(set) {
+                    draft.add(index, set.rtype, set.ttl, rdata, Place { file: 0, at: 0 })?;
+                }
+            }
+        }
+        Ok(draft)
+    }
+}
+
+fn with_room<T: Copy>(list: &[T], more: usize) -> Vec<T> {
+    let mut copy = Vec::with_capacity(list.len() + more);
+    copy.extend_from_slice(list);
+    copy
+}
+
+/// What is so of names right below one with these flags.
+fn flags_below(above: u8) -> u8 {
+    let below = if above & (flag::CUT | flag::BELOW_CUT) != 0 { flag::BELOW_CUT } else { 0 };
+    let renamed = if above & (flag::DNAME | flag::BELOW_DNAME) != 0 { flag::BELOW_DNAME } else { 0 };
+    below | renamed
 }

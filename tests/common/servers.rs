@@ -92,7 +92,7 @@ pub fn bind(net: &Net, address: SocketAddr, zones: &[(&str, &str)]) -> Process {
     let mut text = format!(
         "options {{\n directory \"{folder}\";\n listen-on port {} {{ {}; }};\n listen-on-v6 {{ none; }};\n \
          recursion yes;\n allow-recursion {{ any; }};\n pid-file none;\n session-keyfile none;\n dnssec-validation no;\n \
-         allow-query {{ any; }};\n empty-zones-enable no;\n}};\ncontrols {{ }};\n",
+         allow-query {{ any; }};\n empty-zones-enable no;\n zero-no-soa-ttl no;\n}};\ncontrols {{ }};\n",
         address.port(),
         address.ip(),
         folder = folder.display(),

@@ -8,7 +8,7 @@ use dnsfwd::wire::header::{HEADER, bit, u16_at};
 use dnsfwd::wire::name::{self, MAX_NAME};
 use dnsfwd::wire::query::{Folded, Judged, judge};
 use dnsfwd::wire::reply::{Reply, expand, records, scan};
-use dnsfwd::wire::write::Writer;
+use dnsfwd::wire::write::{Section, Writer};
 use hickory_proto::op::Message;
 
 pub const LIMITS: TtlLimits = TtlLimits { min: 0, max: 86_400, max_negative: 900 };
@@ -101,7 +101,7 @@ fn check_copies(answer: &Answer) {
     let view = answer.view();
     let mut buffer = vec![0; 65_535];
     let mut writer = Writer::new(&mut buffer, 65_535);
-    if copy::copy_sections(&mut writer, &view, 1, 0).is_err() {
+    if copy::copy_section(&mut writer, &view, Section::Answer, 0).is_err() {
         return;
     }
     let copied = writer.finish_in_place();

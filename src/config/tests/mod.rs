@@ -8,6 +8,7 @@ mod whole;
 
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::render;
@@ -23,7 +24,10 @@ impl Folder {
         for (name, text) in files {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
+            fs::write(&path, text).unwrap();
+            // Keys are their owner's alone, all else may be read by everybody.
+            let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         }
         Folder(folder)
     }
@@ -46,7 +50,11 @@ impl Folder {
 /// With a fixed nameserver in the place of the machine's.
 /// A machine that has no address but loopback's.
 fn machine(nameservers: &dyn Fn() -> Vec<IpAddr>) -> Machine<'_> {
-    Machine { nameservers, has: &|_| false }
+    Machine {
+        nameservers,
+        has: &|_| false,
+        networks: &|| ["127.0.0.1/8", "192.0.2.7/24"].map(|own| own.parse().unwrap()).to_vec(),
+    }
 }
 
 fn load_from(path: &Path) -> Loaded {

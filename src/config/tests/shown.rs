@@ -7,6 +7,9 @@ use super::super::diagnostic::{count, render};
 use super::super::{Config, RuleAction, defaults};
 use super::{Folder, load_from};
 
+/// 32 octets.
+const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n";
+
 fn conf(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conf").join(path)
 }
@@ -27,9 +30,13 @@ fn the_complete_file_is_the_defaults() {
 #[test]
 fn the_complete_file_shows_every_key() {
     let text = fs::read_to_string(conf("dnsfwd.toml")).unwrap();
-    let uncommented = text.replace("#: ", "");
+    let uncommented = text.replace("#: ", "").replace("allow = [", "allow = [\"corp\", ");
     let zone = fs::read_to_string(conf("examples/anycompany.corp.zone")).unwrap();
-    let folder = Folder::new(&[("dnsfwd.toml", &uncommented), ("examples/anycompany.corp.zone", &zone)]);
+    let folder = Folder::new(&[
+        ("dnsfwd.toml", &uncommented),
+        ("examples/anycompany.corp.zone", &zone),
+        ("keys/xfr.key", SECRET),
+    ]);
     let loaded = folder.load();
     assert_eq!(render(&loaded.diagnostics, false), "");
     let config = loaded.config.unwrap();
@@ -45,9 +52,18 @@ fn the_complete_file_shows_every_key() {
 fn known_keys() -> Vec<String> {
     let strange = "qqqqqqqq = 1\n";
     let mut text = String::from("version = 1\n");
-    for table in
-        ["[server]", "[cache]", "[control]", "[metrics]", "[log]", "[[zone]]", "[[endpoint]]", "[[rule]]"]
-    {
+    for table in [
+        "[server]",
+        "[cache]",
+        "[control]",
+        "[metrics]",
+        "[log]",
+        "[[acl]]",
+        "[[key]]",
+        "[[zone]]",
+        "[[endpoint]]",
+        "[[rule]]",
+    ] {
         text.push_str(&format!("{table}\n{strange}"));
     }
     let loaded = Folder::new(&[("dnsfwd.toml", &text)]).load();

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::super::{Expect, Freshness, LogFormat, LogLevel, Probe, RuleAction, defaults, load};
+use super::super::{Algorithm, Expect, Freshness, LogFormat, LogLevel, Probe, RuleAction, defaults, load};
 use super::{Folder, codes, load_with, machine, sound};
 use crate::wire::name::Name;
 use crate::wire::rdata::rtype;
@@ -18,6 +18,46 @@ fn a_version_alone_is_enough() {
     assert_eq!(config.hash.len(), 16);
     assert_eq!(config.hash, sound("version = 1\n").hash);
     assert_ne!(config.hash, sound("version  = 1\n").hash);
+}
+
+#[test]
+fn access_lists_and_keys() {
+    let config = sound(
+        "version = 1
+        [server]
+        allow = ['! 10.9.0.0/16', 'corp', 'localhost', '!localnets', 'key:Dhcp.', '2001:db8::1']
+        [[acl]]
+        name = 'corp'
+        clients = ['10.0.0.0/8', 'vpn']
+        [[acl]]
+        name = 'vpn'
+        clients = ['172.16.0.0/12']
+        [[key]]
+        name = 'dhcp'
+        secret = 'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='
+        ",
+    );
+    let allow = &config.server.allow;
+    assert_eq!(allow.to_string(), "!10.9.0.0/16, corp, localhost, !localnets, key:dhcp, 2001:db8::1");
+    for (client, key, allowed) in [
+        ("10.9.0.1", None, false),
+        ("10.8.0.1", None, true),
+        ("172.31.0.1", None, true),
+        ("127.0.0.1", None, true),
+        ("127.0.0.2", None, false),
+        ("192.0.2.7", None, true),
+        ("192.0.2.8", Some(0), false),
+        ("192.0.3.1", Some(0), true),
+        ("192.0.3.1", None, false),
+    ] {
+        assert_eq!(allow.allows_with(client.parse().unwrap(), key), allowed, "{client} {key:?}");
+    }
+    let names: Vec<&str> = config.acls.iter().map(|acl| acl.name.as_str()).collect();
+    assert_eq!(names, ["corp", "vpn"]);
+    let key = &config.keys[0];
+    assert_eq!((key.name.to_string().as_str(), key.algorithm), ("dhcp", Algorithm::HmacSha256));
+    assert_eq!(key.secret.as_bytes(), b"01234567890123456789012345678901");
+    assert!(!format!("{config:?}").contains("MDEy"), "a secret is never shown");
 }
 
 #[test]

@@ -87,8 +87,8 @@ const TABLE: &[Row] = &[
     ("RRSIG", rtype::RRSIG, &[Type, Algorithm, U8, Time, Timestamp, Timestamp, U16, Name, Base64]),
     ("NSEC", rtype::NSEC, &[Name, Types]),
     ("DNSKEY", 48, &[U16, U8, Algorithm, Base64]),
-    ("NSEC3", NSEC3, &[U8, U8, U16, Salt, Hash, Types]),
-    ("NSEC3PARAM", 51, &[U8, U8, U16, Salt]),
+    ("NSEC3", rtype::NSEC3, &[U8, U8, U16, Salt, Hash, Types]),
+    ("NSEC3PARAM", rtype::NSEC3PARAM, &[U8, U8, U16, Salt]),
     ("TLSA", 52, &[U8, U8, U8, Hex]),
     ("SMIMEA", 53, &[U8, U8, U8, Hex]),
     ("CDS", 59, &[U16, Algorithm, U8, Hex]),
@@ -104,7 +104,6 @@ const TABLE: &[Row] = &[
 ];
 
 pub const LOC: u16 = 29;
-pub const NSEC3: u16 = 50;
 pub const SVCB: u16 = 64;
 pub const HTTPS: u16 = 65;
 

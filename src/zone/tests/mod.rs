@@ -1,6 +1,7 @@
 //! Tests of the zone as a whole: text in, diagnostics or messages out. Messages are read back with hickory.
 
 mod answers;
+mod changes;
 mod checkzone;
 mod faults;
 mod model;

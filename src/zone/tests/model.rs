@@ -10,14 +10,14 @@ use crate::zone::answer::MAX_LINKS;
 
 /// A record as the model has it: names are lists of labels, the root last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Fact {
+pub struct Fact {
     owner: String,
     rtype: u16,
     data: String,
 }
 
 /// Linear searches over a list of records, in the words of the RFCs.
-struct Model<'m>(&'m [Fact]);
+pub struct Model<'m>(pub &'m [Fact]);
 
 const APEX: &str = "example.";
 
@@ -52,7 +52,7 @@ impl Model<'_> {
     }
 
     /// The answer section and how it ends.
-    fn answer(&self, qname: &str, qtype: u16) -> (Vec<(String, u16, String)>, OutcomeKind) {
+    pub fn answer(&self, qname: &str, qtype: u16) -> (Vec<(String, u16, String)>, OutcomeKind) {
         let mut answer = Vec::new();
         let mut name = qname.to_owned();
         let mut seen = Vec::new();
@@ -116,7 +116,7 @@ impl Model<'_> {
 }
 
 /// Few labels, so that names meet often.
-fn owner() -> impl Strategy<Value = String> {
+pub fn owner() -> impl Strategy<Value = String> {
     let label = prop::sample::select(vec!["a", "b", "c", "*"]);
     prop::collection::vec(label, 0..4)
         .prop_map(|labels| labels.iter().map(|label| format!("{label}.")).collect::<String>() + APEX)
@@ -135,7 +135,7 @@ fn fact() -> impl Strategy<Value = Fact> {
 }
 
 /// Random records without those that a zone may not have: other data beside a CNAME, names below a DNAME.
-fn facts() -> impl Strategy<Value = Vec<Fact>> {
+pub fn facts() -> impl Strategy<Value = Vec<Fact>> {
     prop::collection::vec(fact(), 0..14).prop_map(|list| {
         let mut sound: Vec<Fact> =
             vec![Fact { owner: APEX.into(), rtype: rtype::NS, data: "ns.test.".into() }];
@@ -164,7 +164,7 @@ fn is_dname_clash(one: &Fact, other: &Fact) -> bool {
     types == [rtype::DNAME; 2] || types.contains(&rtype::DNAME) && cut
 }
 
-fn text_of(facts: &[Fact]) -> String {
+pub fn text_of(facts: &[Fact]) -> String {
     let mut text = "$TTL 60\n@ SOA ns.test. h.test. 1 1 1 1 1\n".to_owned();
     for fact in facts {
         text += &format!("{} TYPE{} {}\n", fact.owner, fact.rtype, fact.data);

@@ -118,6 +118,14 @@ fn label(buffer: &mut [u8], letter: u8, number: u64) -> usize {
     2 + count
 }
 
+/// The number in a query's or a reply's name, if it is one of ours, in whatever case.
+pub(crate) fn number_of(message: &[u8]) -> Option<u64> {
+    let label = message.get(13..13 + usize::from(*message.get(12)?))?;
+    let (letter, digits) = label.split_first()?;
+    let is_ours = letter.eq_ignore_ascii_case(&b'n') && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|_| is_ours)
+}
+
 /// The address in the first record behind the question, if it is an A record.
 pub(crate) fn first_address(message: &[u8], mut at: usize) -> Option<[u8; 4]> {
     if message[6..8] == [0, 0] {
@@ -138,4 +146,20 @@ pub(crate) fn first_address(message: &[u8], mut at: usize) -> Option<[u8; 4]> {
     }
     let fixed = message.get(at..at + 14)?;
     (fixed[..2] == [0, 1] && fixed[8..10] == [0, 4]).then(|| [fixed[10], fixed[11], fixed[12], fixed[13]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_back_from_a_name_in_any_case() {
+        assert_eq!(number_of(&query("n4711.load.example", A)), Some(4711));
+        assert_eq!(number_of(&query("N0.LOAD.example", A)), Some(0));
+        for other in ["", "n", "ns1.example", "m12.example", "n-1.example", "n99999999999999999999.example"] {
+            assert_eq!(number_of(&query(other, A)), None, "{other}");
+        }
+        assert_eq!(number_of(&[0; 12]), None);
+        assert_eq!(number_of(&[&[0; 12][..], b"\x05n12"].concat()), None);
+    }
 }

@@ -66,8 +66,18 @@ impl Desk {
 
     /// Takes what queries there are, sends what answers are due, and waits for nothing.
     pub fn turn(&mut self, switch: &Switch) -> io::Result<usize> {
+        self.turn_and_tell(switch, |_| {})
+    }
+
+    /// The same, and tells each query, answered or not. Once it is silent, answers that were due later are gone.
+    pub fn turn_and_tell(&mut self, switch: &Switch, tell: impl FnMut(&[u8])) -> io::Result<usize> {
         let got = self.batch.receive(self.descriptor(), Patience::None)?;
-        if got > 0 && !switch.silent.load(Ordering::Relaxed) {
+        (0..got).map(|index| self.batch.get(index)).for_each(tell);
+        if switch.silent.load(Ordering::Relaxed) {
+            self.later.clear();
+            return Ok(got);
+        }
+        if got > 0 {
             self.answer(got)?;
             switch.answered.fetch_add(got as u64, Ordering::Relaxed);
         }

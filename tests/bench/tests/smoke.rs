@@ -54,6 +54,33 @@ fn a_quick_run_answers_everything_and_tells_so() {
     assert!(chart.starts_with("<svg") && chart.contains("dnsfwd"), "{chart}");
 }
 
+/// Each question is accounted for once, whatever was silent when.
+#[test]
+fn an_outage_is_told_phase_by_phase() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = bench(folder.path(), "live", &["--quick"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let results = fs::read_to_string(folder.path().join("out/result.json")).unwrap();
+    let results: Value = serde_json::from_str(&results).unwrap();
+    let rows = results["cases"][0]["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "the floor forwards nothing, and quick is one load: {said}");
+    let figure = |name: &str| number(&rows[0], name);
+    let phases = ["well", "first", "back1", "second", "back2", "both", "back3"];
+    let sent: f64 = phases.iter().map(|phase| figure(&format!("{phase}_sent"))).sum();
+    assert_eq!(sent, figure("sent"));
+    assert!(sent > 4000.0, "9.2 s at 500 a second, not {sent}");
+    for phase in phases {
+        let of = |name: &str| figure(&format!("{phase}_{name}"));
+        assert!(of("lost") + of("servfail") <= of("sent"), "{phase}");
+        assert!(of("p50_ms") <= of("p99_ms") && of("p99_ms") <= of("max_ms"), "{phase}");
+        // The targets take 1 ms.
+        assert!(phase == "both" || of("p50_ms") >= 1.0, "{phase}");
+    }
+    assert_eq!((figure("well_lost"), figure("well_servfail"), figure("stray")), (0.0, 0.0, 0.0));
+    assert!(figure("dark_clients") <= figure("dark_heard"));
+}
+
 /// Results of other cases stay when some are measured again.
 #[test]
 fn a_later_run_adds_to_an_earlier_one() {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cases::live;
 use crate::figures::{Row, Spread};
 use crate::results::{CaseResult, Results};
 use crate::table::number;
@@ -45,6 +46,10 @@ impl Goal {
 }
 
 pub fn of(results: &Results) -> Vec<Goal> {
+    [of_speed(results), of_outages(results)].concat()
+}
+
+fn of_speed(results: &Results) -> Vec<Goal> {
     let judge = Judge { results };
     vec![
         judge.beside_floor("cached-10k", 1.15),
@@ -60,6 +65,32 @@ pub fn of(results: &Results) -> Vec<Goal> {
         judge.reload_delay("100,000 rules", 5.0),
         judge.figure("cached-1m", "", "bytes_per_name_all", 180.0, " B", "all of the process for each name"),
         judge.beside_own("zone", ["NXDOMAIN", "positive"], 1.2),
+    ]
+}
+
+fn of_outages(results: &Results) -> Vec<Goal> {
+    let judge = Judge { results };
+    let [near, _, far] = &live::WEATHERS;
+    let (near, far) = (near.variant(), far.variant());
+    let goal = |variant: &str, figure, limit, unit, what: &str| {
+        let goal = judge.figure("live", variant, figure, limit, unit, "");
+        let limit = if limit > 0.0 { format!("at most {}{unit}", number(limit)) } else { "none".into() };
+        Goal { goal: format!("{variant}: {what}: {limit}"), ..goal }
+    };
+    vec![
+        goal(&near, "failed", 0.0, "", "one silent: lost or SERVFAIL"),
+        goal(&near, "p99_ms", 10.0, " ms", "one silent: p99"),
+        goal(&near, "p999_ms", 60.0, " ms", "one silent: p99.9"),
+        goal(&near, "max_ms", 300.0, " ms", "one silent: slowest"),
+        goal(&far, "failed", 0.0, "", "one silent: lost or SERVFAIL"),
+        goal(&far, "p99_ms", 130.0, " ms", "one silent: p99"),
+        goal(&far, "max_ms", 500.0, " ms", "one silent: slowest"),
+        goal(&near, "dark_clients", 0.0, "", "clients' questions at the silent target after a second"),
+        goal(&near, "return_ms", 2000.0, " ms", "back in use"),
+        goal(&near, "fail_first_ms", 2000.0, " ms", "both silent: first failure"),
+        goal(&near, "fail_later_max_ms", 50.0, " ms", "both silent: slowest after that"),
+        goal(&near, "good_again_ms", 1000.0, " ms", "both back: good answers"),
+        goal(&near, "extra_percent", 5.0, " %", "extra queries while nothing is wrong"),
     ]
 }
 

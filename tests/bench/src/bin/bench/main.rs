@@ -30,7 +30,7 @@ use crate::scene::{Scene, stop_if_interrupted};
 use crate::setting::Setting;
 
 #[derive(Parser)]
-#[command(about = "Measures dnsfwd and its peers side by side, in about a quarter of an hour")]
+#[command(about = "Measures dnsfwd and its peers side by side, in a good half hour")]
 struct Options {
     /// How often each server is measured in each case.
     #[arg(long, default_value_t = 5)]
@@ -86,7 +86,7 @@ fn run(options: &Options) -> Result<()> {
         }
         eprintln!("{} ({:.0} s)", case.id, begin.elapsed().as_secs_f64());
         if let Some(result) = measured(case, &setting)? {
-            results.put(result);
+            results.put(result, case.apart);
             results.write(&file)?;
         }
     }

@@ -1,5 +1,7 @@
 //! The part of README.md that shows the results, written between two marks.
 
+mod live;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -34,6 +36,7 @@ fn section(results: &Results, goals: &[Goal]) -> String {
         memory(results),
         starts(results),
         latencies(results),
+        live::tables(results),
         table_of_goals(goals),
         trust(results),
     ];
@@ -263,7 +266,7 @@ fn trust(results: &Results) -> String {
         return String::new();
     }
     format!(
-        "Medians of alternating runs; [`result.json`](tests/bench/results/result.json) has every run, with latencies, \
+        "Medians of alternating runs; [`result.json`](tests/bench/results/result.json) has their spread, with latencies, \
          losses and shares of user and system time. CPU time is the kernel's own account of the server's processes. \
          Where queries come as fast as they are answered, the server's core was busy for at least {:.0} % of the time, \
          and the load had work for at most {:.0} %: it was the servers that were measured.\n",

@@ -66,8 +66,12 @@ impl Results {
         }
     }
 
-    /// Puts a case in its place, instead of what was there.
-    pub fn put(&mut self, result: CaseResult) {
+    /// Puts a case in its place, instead of what was there; of a case in which each server was measured for itself,
+    /// other servers' rows stay.
+    pub fn put(&mut self, mut result: CaseResult, apart: bool) {
+        if let Some(earlier) = self.case(&result.id).filter(|_| apart) {
+            result.take_others(earlier);
+        }
         self.cases.retain(|case| case.id != result.id);
         self.cases.push(result);
         let place = |id: &str| cases::ALL.iter().position(|case| case.id == id);
@@ -75,8 +79,14 @@ impl Results {
     }
 
     pub fn write(&self, file: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(file, text).with_context(|| format!("{} can't be written", file.display()))
+        fs::write(file, self.text()?).with_context(|| format!("{} can't be written", file.display()))
+    }
+
+    /// JSON with a line for each row.
+    fn text(&self) -> Result<String> {
+        let cases = self.cases.iter().map(CaseResult::text).collect::<Result<Vec<_>>>()?;
+        let machine = serde_json::to_string(&self.machine)?;
+        Ok(format!("{{\"machine\":{machine},\n\"cases\":[\n{}\n]}}\n", cases.join(",\n")))
     }
 
     pub fn case(&self, id: &str) -> Option<&CaseResult> {
@@ -109,6 +119,22 @@ impl CaseResult {
             failed: None,
             rows,
         }
+    }
+
+    fn take_others(&mut self, earlier: &CaseResult) {
+        let measured: Vec<String> = self.rows.iter().map(|row| row.server.clone()).collect();
+        let is_other = |server: &String| !measured.contains(server);
+        self.rows.extend(earlier.rows.iter().filter(|row| is_other(&row.server)).cloned());
+        let versions = earlier.versions.iter().filter(|(server, _)| is_other(server));
+        self.versions.extend(versions.map(|(server, version)| (server.clone(), version.clone())));
+    }
+
+    fn text(&self) -> Result<String> {
+        let rows = self.rows.iter().map(|row| serde_json::to_string(&row.brief()));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?.join(",\n");
+        let head = serde_json::to_string(&CaseResult { rows: Vec::new(), ..self.clone() })?;
+        let head = head.strip_suffix("]}").context("the rows are not the last of a case")?;
+        Ok(format!("{head}\n{rows}\n]}}"))
     }
 
     pub fn row(&self, server: &str, variant: &str) -> Option<&Row> {
@@ -163,4 +189,61 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
         Command::new(program).args(arguments).output().ok().filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_string();
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::Figures;
+
+    fn result(id: &str, servers: &[(&str, f64)]) -> CaseResult {
+        let row = |(server, value): &(&str, f64)| {
+            let mut row = Row::new(server, "");
+            row.add(Figures::from([("max_ms".into(), *value)]));
+            row
+        };
+        CaseResult {
+            id: id.into(),
+            title: String::new(),
+            date: String::new(),
+            runs: 1,
+            seconds: 1.0,
+            versions: servers.iter().map(|(server, _)| (server.to_string(), "1".into())).collect(),
+            failed: None,
+            rows: servers.iter().map(row).collect(),
+        }
+    }
+
+    fn results() -> Results {
+        let machine = Machine {
+            processor: String::new(),
+            cores: 2,
+            memory_gb: 1.0,
+            kernel: String::new(),
+            system: String::new(),
+        };
+        Results { machine, cases: vec![result("live", &[("dnsfwd", 1.0), ("unbound", 2.0)])] }
+    }
+
+    #[test]
+    fn what_was_measured_apart_stays_beside_what_is_new() {
+        let mut results = results();
+        results.put(result("live", &[("dnsfwd", 3.0)]), true);
+        let case = results.case("live").expect("it was put");
+        let max = |server| case.row(server, "").and_then(|row| row.median("max_ms"));
+        assert_eq!((max("dnsfwd"), max("unbound"), case.rows.len()), (Some(3.0), Some(2.0), 2));
+        assert_eq!(case.versions.len(), 2);
+        results.put(result("live", &[("dnsfwd", 4.0)]), false);
+        assert_eq!(results.case("live").map(|case| case.rows.len()), Some(1));
+    }
+
+    #[test]
+    fn the_file_is_read_back_and_has_a_line_for_each_row() {
+        let text = results().text().expect("it can be written");
+        let again: Results = serde_json::from_str(&text).expect("it is JSON");
+        let medians: Vec<_> = again.cases[0].rows.iter().filter_map(|row| row.median("max_ms")).collect();
+        assert_eq!(medians, [1.0, 2.0]);
+        assert_eq!(text.lines().filter(|line| line.contains("max_ms")).count(), 2);
+        assert_eq!(again.text().ok(), Some(text));
+    }
 }

@@ -9,6 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use dnsfwd_bench::course::Course;
+use dnsfwd_bench::outage::Plan;
 use dnsfwd_bench::stream::{Load, Report};
 use dnsfwd_bench::sys;
 use tempfile::TempDir;
@@ -93,6 +95,13 @@ impl Scene {
         let report = self.targets.run(load)?;
         stop_if_interrupted()?;
         Ok(report)
+    }
+
+    /// The same while targets fall silent and come back.
+    pub fn run_outage(&self, plan: &Plan) -> Result<Course> {
+        let course = self.targets.run_outage(plan)?;
+        stop_if_interrupted()?;
+        Ok(course)
     }
 
     /// A master file with `n0` to `n<records - 1>`.

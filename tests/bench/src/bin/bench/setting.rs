@@ -89,7 +89,8 @@ impl Setting {
         load
     }
 
-    fn take_fresh(&self) -> u64 {
+    /// The first of as many names as a run may ask for, which nobody has asked for before.
+    pub fn take_fresh(&self) -> u64 {
         self.fresh.replace(self.fresh.get() + FRESH)
     }
 }

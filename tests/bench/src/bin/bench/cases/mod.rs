@@ -2,6 +2,7 @@
 
 mod cached;
 mod forwarded;
+pub mod live;
 mod rules;
 mod start;
 mod tcp;
@@ -18,6 +19,8 @@ pub struct Case {
     /// Figures worth a column, in this order.
     pub shown: &'static [&'static str],
     pub run: fn(&Setting) -> Result<Vec<Row>>,
+    /// Each server is measured for itself: what the results hold of servers that a run leaves out stays.
+    pub apart: bool,
 }
 
 /// The servers that forward and cache.
@@ -45,6 +48,26 @@ const MEMORY: &[&str] =
 const RULES: &[&str] = &["cpu_us", "user_us", "system_us", "qps", "lost", "wrong", "start_ms", "idle_mb"];
 const RELOAD: &[&str] =
     &["p999_us", "p50_us", "p99_us", "max_us", "gap_ms", "lost", "wrong", "sent", "reload_ms", "stall_ms"];
+const LIVE: &[&str] = &[
+    "max_ms",
+    "lost",
+    "servfail",
+    "p50_ms",
+    "p99_ms",
+    "p999_ms",
+    "dark_heard",
+    "dark_clients",
+    "return_ms",
+    "fail_first_ms",
+    "fail_later_p50_ms",
+    "fail_later_max_ms",
+    "both_lost",
+    "good_again_ms",
+    "well_again_ms",
+    "extra_percent",
+    "well_lost",
+    "stall_ms",
+];
 const START: &[&str] = &["start_ms", "idle_mb"];
 
 /// In the order in which they are run and shown.
@@ -65,6 +88,7 @@ pub static ALL: &[Case] = &[
     case("start-zone", "From exec to the first answer, with a zone", START, start::zone),
     case("latency", "10,000 queries/s from cache, UDP", AT_A_RATE, cached::at_a_rate),
     case("workers", "One worker and two, from cache, UDP, 10,000 names", SPEED, cached::workers),
+    Case { apart: true, ..case("live", "Two targets that fall silent and come back", LIVE, live::outages) },
 ];
 
 const fn case(
@@ -73,5 +97,5 @@ const fn case(
     shown: &'static [&'static str],
     run: fn(&Setting) -> Result<Vec<Row>>,
 ) -> Case {
-    Case { id, title, shown, run }
+    Case { id, title, shown, run, apart: false }
 }

@@ -141,7 +141,8 @@ pub fn write(imported: &Imported, folder: &Path, existing: Existing) -> Result<V
         return Err(WriteError::Unsound(diagnostics));
     }
     swap(&aside, folder)?;
-    Ok(diagnostics)
+    // Once more, so that warnings name the folder as it is called now.
+    Ok(config::load(&folder.join(CONFIG)).diagnostics)
 }
 
 /// May the folder be written?

@@ -41,7 +41,7 @@ pub enum Outcome {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    pub statements: usize,
+    pub entries: usize,
     pub refused: usize,
     pub changed: usize,
     pub translated: usize,
@@ -76,7 +76,7 @@ impl Receipt {
     }
 
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { statements: self.entries.len(), ..Counts::default() };
+        let mut counts = Counts { entries: self.entries.len(), ..Counts::default() };
         for entry in &self.entries {
             *match entry.outcome {
                 Outcome::Translated { .. } => &mut counts.translated,
@@ -92,10 +92,10 @@ impl Receipt {
     pub fn text(&self) -> String {
         let counts = self.counts();
         let mut page = format!(
-            "{} ({}), {} statements: {} refused, {} changed, {} translated, {} not needed\n",
+            "{} ({}), {} entries: {} refused, {} changed, {} translated, {} not needed\n",
             self.source,
             self.kind.title(),
-            counts.statements,
+            counts.entries,
             counts.refused,
             counts.changed,
             counts.translated,

@@ -14,12 +14,14 @@ const COMMENT: usize = 40;
 impl Draft {
     /// The text of `dnsfwd.toml`. `source` is the file it was made from.
     pub fn to_toml(&self, kind: Kind, source: &str) -> String {
-        let mut page = format!(
-            "# Made by `dnsfwd import` from {}, a configuration of {}. What became of each statement is in \
-             receipt.txt;\n# comments here say where in the source a line comes from.\nversion = 1\n",
+        let made = format!(
+            "Made by `dnsfwd import` from {}, a configuration of {}. What became of each statement is in receipt.txt; \
+             comments here say where in the source a line comes from.",
             one_line(source),
             kind.title()
         );
+        let mut page: String = wrapped(&made, WIDTH).iter().map(|line| format!("# {line}\n")).collect();
+        page.push_str("version = 1\n");
         for (title, settings) in
             [("server", &self.server), ("cache", &self.cache), ("metrics", &self.metrics), ("log", &self.log)]
         {

@@ -38,9 +38,15 @@ mod kind {
 /// Why a copy can't be read or kept.
 #[derive(Debug)]
 pub enum DiskError {
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        path: PathBuf,
+        source: io::Error,
+    },
     /// The copy is not what was written, or is of another zone.
-    Damaged { path: PathBuf, why: String },
+    Damaged {
+        path: PathBuf,
+        why: String,
+    },
 }
 
 impl fmt::Display for DiskError {
@@ -229,7 +235,8 @@ impl Disk {
                     if head.name != *name {
                         return Err(damaged(&format!("it is of the zone {}", head.name)));
                     }
-                    (self.generation, self.origin, self.vouched) = (head.generation, head.origin, head.vouched);
+                    (self.generation, self.origin, self.vouched) =
+                        (head.generation, head.origin, head.vouched);
                 }
                 kind::RECORDS => portions
                     .push(Records::from_bytes(&content).ok_or_else(|| damaged("a record is not sound"))?),

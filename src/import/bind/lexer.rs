@@ -29,11 +29,14 @@ const SIGNS: &str = "{};!/=";
 pub struct Lexer<'a> {
     rest: std::iter::Peekable<std::str::Chars<'a>>,
     at: Place,
+    /// The character before was the last of a bare word.
+    behind_word: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub fn new(file: &Arc<str>, text: &'a str) -> Lexer<'a> {
-        Lexer { rest: text.chars().peekable(), at: Place { file: Arc::clone(file), line: 1, column: 1 } }
+        let at = Place { file: Arc::clone(file), line: 1, column: 1 };
+        Lexer { rest: text.chars().peekable(), at, behind_word: false }
     }
 
     /// Where the next character stands.
@@ -46,6 +49,7 @@ impl<'a> Lexer<'a> {
         loop {
             let Some(&c) = self.rest.peek() else { return Ok(None) };
             let place = self.at.clone();
+            let behind_word = std::mem::take(&mut self.behind_word);
             match c {
                 ' ' | '\t' | '\r' | '\n' => self.skip(),
                 '#' => self.skip_line(),
@@ -53,7 +57,8 @@ impl<'a> Lexer<'a> {
                     self.skip();
                     match self.rest.peek() {
                         Some('/') => self.skip_line(),
-                        Some('*') => self.skip_block(&place)?,
+                        // Behind a word BIND takes the slash for a sign.
+                        Some('*') if !behind_word => self.skip_block(&place)?,
                         _ => return Ok(Some(Token { kind: TokenKind::Sign('/'), place })),
                     }
                 }
@@ -102,12 +107,13 @@ impl<'a> Lexer<'a> {
     fn bare(&mut self, place: Place) -> Token {
         let mut text = String::new();
         while let Some(&c) = self.rest.peek() {
-            if " \t\r\n\"".contains(c) || SIGNS.contains(c) {
+            if " \t\r\n\"#".contains(c) || SIGNS.contains(c) {
                 break;
             }
             text.push(c);
             self.skip();
         }
+        self.behind_word = true;
         Token { kind: TokenKind::Word(Word { text, quoted: false }), place }
     }
 

@@ -19,6 +19,9 @@ mod views;
 mod zonefile;
 mod zones;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use super::{Imported, Options, Unreadable};

@@ -35,6 +35,7 @@ pub(super) const ELSEWHERE: [&str; 14] = [
     "disable-empty-zone",
 ];
 /// Options that this file translates.
+#[cfg(test)]
 pub(super) const HERE: [&str; 20] = [
     "directory",
     "listen-on",
@@ -67,6 +68,7 @@ impl<'a> Translation<'a> {
             }
         }
         self.listeners();
+        self.order_of_ttls();
         let scope = Scope { view: None, options: self.options };
         if scope.find("stale-answer-enable").is_none() {
             let what = "expired answers are given when no target answers, which BIND does not do unless told to; \
@@ -138,6 +140,27 @@ impl<'a> Translation<'a> {
                 let what = format!("[cache] {key} is {}, the most that is taken", shown_seconds(kept));
                 self.changed(statement, what);
             }
+        }
+    }
+
+    /// `check` wants the least TTL below the largest one.
+    fn order_of_ttls(&mut self) {
+        let seconds = |name: &str| {
+            super::translation::named(self.options, name)
+                .and_then(|found| value::duration(found.first_word()))
+        };
+        let (least, most) = (seconds("min-cache-ttl"), seconds("max-cache-ttl"));
+        let most = most.unwrap_or(86_400);
+        if let Some(setting) = self.draft.cache.iter().find(|setting| setting.key == "min_ttl").cloned()
+            && least.is_some_and(|least| least > most)
+        {
+            self.draft.cache.retain(|setting| setting.key != "min_ttl");
+            let what = "[cache] min_ttl is left out, as it is larger than max_ttl";
+            self.implied(
+                &setting.from,
+                "min-cache-ttl above max-cache-ttl",
+                Outcome::Changed { what: what.to_owned() },
+            );
         }
     }
 

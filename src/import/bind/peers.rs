@@ -226,7 +226,7 @@ fn sound_key(name: &str, algorithm: &str, secret: &str) -> Result<(), Refusal> {
             format!("a key of algorithm {algorithm} is not taken: MD5 is broken, and no other is known here");
         return Err(Refusal::new(why, make_new));
     }
-    if crate::wire::name::Name::parse(name).is_err() || name.contains(char::is_whitespace) {
+    if super::zones::domain(name).is_err() {
         return Err(Refusal::new(format!("a key's name is a domain name, and `{name}` is none"), make_new));
     }
     let secret = compact(secret);

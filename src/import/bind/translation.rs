@@ -18,13 +18,6 @@ impl Version {
     pub(super) fn anybody_may_transfer(self) -> bool {
         self == Version::V9_18
     }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Version::V9_18 => "9.18",
-            Version::V9_20 => "9.20",
-        }
-    }
 }
 
 pub(super) struct Translation<'a> {

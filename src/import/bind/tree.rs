@@ -87,10 +87,22 @@ impl Statement {
     pub fn shown(&self) -> String {
         const LONGEST: usize = 72;
         let mut text = String::new();
-        show(&self.items, &mut text, LONGEST * 2);
+        self.show(&mut text, LONGEST * 2);
         match text.char_indices().nth(LONGEST) {
             Some((cut, _)) => format!("{} ...", text[..cut].trim_end()),
             None => text,
+        }
+    }
+}
+
+impl Statement {
+    /// A secret is nobody's to read.
+    fn show(&self, text: &mut String, enough: usize) {
+        match self.name().as_str() {
+            name @ ("secret" | "cookie-secret") => {
+                let _ = write!(text, "{name} ...");
+            }
+            _ => show(&self.items, text, enough),
         }
     }
 }
@@ -112,7 +124,7 @@ fn show(items: &[Item], text: &mut String, enough: usize) {
                 for statement in statements {
                     text.push(' ');
                     let mut inner = String::new();
-                    show(&statement.items, &mut inner, enough.saturating_sub(text.len()));
+                    statement.show(&mut inner, enough.saturating_sub(text.len()));
                     let _ = write!(text, "{inner};");
                 }
                 write!(text, " }}")

@@ -21,6 +21,12 @@ impl<'a> Translation<'a> {
             self.draft.rules = unit.rules;
             self.draft.zones = unit.zones;
             self.special_names();
+        } else if let [view] = views.as_slice()
+            && named(view.body(), "match-clients").is_none_or(is_any)
+            && named(view.body(), "match-destinations").is_none_or(is_any)
+            && zones.is_empty()
+        {
+            self.only_view(view);
         } else {
             self.views(&views);
             for zone in zones {
@@ -127,6 +133,44 @@ impl<'a> Translation<'a> {
         self.implied(&place, "special names", Outcome::Changed { what });
     }
 
+    /// A view that all clients get is no view: its zones and rules are the general ones.
+    fn only_view(&mut self, view: &'a Statement) {
+        let class = view.words().nth(1).unwrap_or("in");
+        if !class.eq_ignore_ascii_case("in") {
+            let why = format!("questions of class {} are not answered here", class.to_ascii_uppercase());
+            return self.refused(view, Refusal::new(why, "leave it out: clients ask for class IN"));
+        }
+        let scope = Scope { view: Some(view), options: self.options };
+        self.server_access(&[scope]);
+        self.default_access(&scope);
+        let zones: Vec<&'a Statement> =
+            view.body().iter().filter(|statement| statement.name() == "zone").collect();
+        let unit = self.unit(&scope, &zones);
+        self.draft.rules = unit.rules;
+        self.draft.zones = unit.zones;
+        self.special_names();
+        let head = format!("view \"{}\"", view.first_word());
+        let key = "the general rules and zones, as all clients get this view".to_owned();
+        self.receipt.add(&view.place, head, Outcome::Translated { key });
+        for statement in view.body() {
+            let name = statement.name();
+            if !self.has_entry(statement) && options::ELSEWHERE.contains(&name.as_str()) {
+                self.leftover(statement);
+            } else if !self.has_entry(statement) && name != "zone" && name != "key" {
+                self.only_view_statement(statement);
+            }
+        }
+    }
+
+    fn only_view_statement(&mut self, statement: &'a Statement) {
+        match statement.name().as_str() {
+            "match-clients" | "match-destinations" => self.not_needed(statement, "it names everybody"),
+            "server" => self.server(statement),
+            _ if self.by_fate(statement) => {}
+            _ => self.cache_option(statement),
+        }
+    }
+
     fn views(&mut self, views: &[&'a Statement]) {
         if !VIEWS {
             for view in views {
@@ -136,7 +180,7 @@ impl<'a> Translation<'a> {
             }
             let scope = Scope { view: None, options: self.options };
             self.server_access(&[scope]);
-            return;
+            return self.default_access(&scope);
         }
         let scopes: Vec<Scope<'a>> =
             views.iter().map(|&view| Scope { view: Some(view), options: self.options }).collect();

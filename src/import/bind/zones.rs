@@ -286,6 +286,7 @@ impl<'a> Translation<'a> {
         };
         let targets: Vec<_> = peers.iter().map(|peer| super::peers::target(peer.address)).collect();
         let endpoint = self.draft.endpoint(&targets, name, &zone.place);
+        unit.rules.retain(|rule| rule.domains != [name]);
         unit.rules.push(crate::import::draft::Rule::forward(name, endpoint.clone(), &zone.place));
         let what = format!(
             "[[rule]] domain \"{name}\" to [[endpoint]] {endpoint}: these servers are asked for all names below it. \
@@ -346,7 +347,7 @@ impl<'a> Translation<'a> {
     /// Who may query, transfer and update, and who is told of changes.
     fn zone_keys(&mut self, zone: &'a Statement, scope: &Scope<'a>, ours: &mut Zone, is_primary: bool) {
         if !ZONE_KEYS {
-            return;
+            return self.note_missing_keys(scope);
         }
         if let Some((clients, from)) = self.zone_access(scope, zone) {
             self.set_clients(clients, from, "allow", zone, ours);
@@ -371,6 +372,20 @@ impl<'a> Translation<'a> {
             self.set_clients(clients, statement, "allow_notify", zone, ours);
         }
         self.notifications(zone, scope, ours);
+    }
+
+    /// What BIND does for zones without a word, and there is no key for. Once for all zones.
+    fn note_missing_keys(&mut self, scope: &Scope<'a>) {
+        let place = self.options_place();
+        if scope.find("allow-query").is_none() && scope.is_on("recursion", true) {
+            let what = "zones are answered to those whom [server] allow lets in, and others get REFUSED; BIND answers \
+                        anybody from zones, whoever may have names looked up";
+            self.note(&place, "allow-query { any; } for zones", what);
+        }
+        if scope.find("allow-transfer").is_none() && self.version.anybody_may_transfer() {
+            let what = "zones are not transferred to anybody; BIND 9.18 lets anybody transfer them";
+            self.note(&place, "allow-transfer { any; }", what);
+        }
     }
 
     fn set_clients(
@@ -448,16 +463,18 @@ impl<'a> Translation<'a> {
                 });
             }
             Some(notify) => self.once(Some(notify), |it, notify| it.changed(notify, what)),
-            None => self.note_notify(what),
+            None => {
+                let place = self.options_place();
+                self.note(&place, "notify yes", what);
+            }
         }
     }
 
-    /// Once for all zones.
-    fn note_notify(&mut self, what: &str) {
-        const NOTE: &str = "notify yes";
-        if !self.receipt.entries.iter().any(|entry| entry.statement == format!("({NOTE})")) {
-            let place = self.options_place();
-            self.implied(&place, NOTE, Outcome::Changed { what: what.to_owned() });
+    /// What holds for many zones is said once.
+    fn note(&mut self, place: &Place, statement: &str, what: &str) {
+        let shown = format!("({statement})");
+        if !self.receipt.entries.iter().any(|entry| entry.statement == shown) {
+            self.implied(place, statement, Outcome::Changed { what: what.to_owned() });
         }
     }
 

@@ -53,6 +53,11 @@
 //! targets and clients around it, and lets the time jump from one event to the next: so operators can write down
 //! what went wrong, and tests can go through thousands of courses of faults.
 //!
+//! # A configuration of another server
+//!
+//! [`import`] reads it by its own grammar, writes ours, and keeps a receipt of what became of each statement. Nothing
+//! else depends on it.
+//!
 //! # The rooms
 //!
 //! ```text

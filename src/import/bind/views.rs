@@ -273,10 +273,9 @@ impl<'a> Translation<'a> {
             | "also-notify"
             | "allow-notify"
             | "notify"
-                if !super::ours::ZONE_KEYS && self.has_zones() && !says_nothing(statement) =>
+                if !super::ours::ZONE_TRANSFERS && self.has_zones() && !says_nothing(statement) =>
             {
-                let why = "it is about zones, and there is no key for it yet";
-                self.refused(statement, Refusal::new(why, "keep it in mind until there is one"));
+                self.refused(statement, super::zones::missing_key(statement));
             }
             _ => self.not_needed(statement, "nothing that is carried over depends on it"),
         }

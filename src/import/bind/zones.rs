@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::forward::General;
-use super::ours::ZONE_KEYS;
+use super::ours::{ZONE_ALLOW, ZONE_TRANSFERS};
 use super::translation::{Refusal, Scope, Translation, Unit, named};
 use super::tree::Statement;
 use super::{value, zonefile};
@@ -74,7 +74,7 @@ impl<'a> Translation<'a> {
 
     /// What stands in a zone and is not what its own entry is about.
     fn zone_statements(&mut self, zone: &'a Statement, kind: &str) {
-        let has_access = ZONE_KEYS && matches!(kind, "primary" | "master" | "secondary" | "slave" | "");
+        let has_data = matches!(kind, "primary" | "master" | "secondary" | "slave" | "");
         for statement in zone.body() {
             let name = statement.name();
             if self.has_entry(statement)
@@ -91,7 +91,10 @@ impl<'a> Translation<'a> {
                 | "also-notify"
                 | "notify"
                 | "allow-notify"
-                | "allow-update-forwarding" => self.access_of_zone(statement, has_access),
+                | "allow-update-forwarding" => {
+                    let has_key = if name == "allow-query" { ZONE_ALLOW } else { ZONE_TRANSFERS };
+                    self.access_of_zone(statement, has_key && has_data)
+                }
                 _ if self.by_fate(statement) => {}
                 _ => {
                     let why = "nothing of it is known here";
@@ -141,10 +144,7 @@ impl<'a> Translation<'a> {
                 self.refused(statement, Refusal::new(why, "let clients update at the primary"));
             }
             _ if has_access => self.not_needed(statement, "it has no meaning for a zone of this type"),
-            _ => {
-                let why = "it is about zones, and there is no key for it yet";
-                self.refused(statement, Refusal::new(why, "keep it in mind until there is one"));
-            }
+            _ => self.refused(statement, missing_key(statement)),
         }
     }
 
@@ -244,7 +244,7 @@ impl<'a> Translation<'a> {
                     .refused(zone, Refusal::new("it has no primaries to be transferred from", "name them"));
             }
         };
-        if !ZONE_KEYS {
+        if !ZONE_TRANSFERS {
             let why = "zones are not transferred from primaries yet";
             let what_to_do =
                 "copy the zone's file and make it a primary zone, or make it a rule to the primaries";
@@ -346,11 +346,12 @@ impl<'a> Translation<'a> {
 
     /// Who may query, transfer and update, and who is told of changes.
     fn zone_keys(&mut self, zone: &'a Statement, scope: &Scope<'a>, ours: &mut Zone, is_primary: bool) {
-        if !ZONE_KEYS {
-            return self.note_missing_keys(scope);
-        }
-        if let Some((clients, from)) = self.zone_access(scope, zone) {
+        self.note_missing_keys(scope);
+        if ZONE_ALLOW && let Some((clients, from)) = self.zone_access(scope, zone) {
             self.set_clients(clients, from, "allow", zone, ours);
+        }
+        if !ZONE_TRANSFERS {
+            return;
         }
         let find = |name: &str| named(zone.body(), name).or_else(|| scope.find(name));
         match find("allow-transfer") {
@@ -377,12 +378,12 @@ impl<'a> Translation<'a> {
     /// What BIND does for zones without a word, and there is no key for. Once for all zones.
     fn note_missing_keys(&mut self, scope: &Scope<'a>) {
         let place = self.options_place();
-        if scope.find("allow-query").is_none() && scope.is_on("recursion", true) {
+        if !ZONE_ALLOW && scope.find("allow-query").is_none() && scope.is_on("recursion", true) {
             let what = "zones are answered to those whom [server] allow lets in, and others get REFUSED; BIND answers \
                         anybody from zones, whoever may have names looked up";
             self.note(&place, "allow-query { any; } for zones", what);
         }
-        if scope.find("allow-transfer").is_none() && self.version.anybody_may_transfer() {
+        if !ZONE_TRANSFERS && scope.find("allow-transfer").is_none() && self.version.anybody_may_transfer() {
             let what = "zones are not transferred to anybody; BIND 9.18 lets anybody transfer them";
             self.note(&place, "allow-transfer { any; }", what);
         }
@@ -497,6 +498,28 @@ impl<'a> Translation<'a> {
         let only = named(zone.body(), "forward")
             .is_some_and(|policy| policy.first_word().eq_ignore_ascii_case("only"));
         Some(General { endpoint, targets, place: zone.place.clone(), only })
+    }
+}
+
+/// What is lost with a statement about access to zones that there is no key for.
+pub(super) fn missing_key(statement: &Statement) -> Refusal {
+    match statement.name().as_str() {
+        "allow-query" => Refusal::new(
+            "who may query a zone can't be said yet: it is answered to all whom [server] allow lets in",
+            "narrow [server] allow, or take the zone out of dnsfwd.toml, before it is served",
+        ),
+        "allow-transfer" => Refusal::new(
+            "zones are not transferred to anybody yet",
+            "let the secondaries transfer it from where it is now",
+        ),
+        "allow-update" | "update-policy" => Refusal::new(
+            "updates are not taken yet: zones change by their files alone",
+            "leave the zone with BIND, and make it a [[rule]] to that server",
+        ),
+        _ => Refusal::new(
+            "nobody is told of changes yet",
+            "let the secondaries ask in their own time (the SOA's refresh), or transfer from where the zone is now",
+        ),
     }
 }
 

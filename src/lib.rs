@@ -53,10 +53,11 @@
 //! targets and clients around it, and lets the time jump from one event to the next: so operators can write down
 //! what went wrong, and tests can go through thousands of courses of faults.
 //!
-//! # Another server beside it
+//! # The move from another server
 //!
-//! `dnsfwd compare` is no part of a server that runs: [`compare`] gathers questions, asks an old server and a new one,
-//! and judges where their answers differ.
+//! [`import`] reads another server's configuration by its own grammar, writes ours, and keeps a receipt of what became
+//! of each statement. [`compare`] gathers questions, asks the old server and the new one, and judges where their answers
+//! differ. Neither is part of a server that runs, and nothing else depends on them.
 //!
 //! # The rooms
 //!
@@ -71,6 +72,7 @@ pub mod compare;
 pub mod config;
 pub mod control;
 pub mod forward;
+pub mod import;
 pub mod limits;
 pub mod policy;
 pub mod scenario;

@@ -165,6 +165,18 @@ pub const SCENARIO_TIME: Duration = Duration::from_secs(86_400);
 /// Turns of a scenario at one and the same time: beyond it the core does not come to rest.
 pub const SCENARIO_TURNS_AT_ONCE: usize = 100_000;
 
+/// Octets of one file of a configuration that is imported: 100,000 zones of BIND take some 10 MB.
+pub const IMPORT_FILE: u64 = 64 << 20;
+/// Octets of all its files together, those of zones not counted.
+pub const IMPORT_TOTAL: u64 = 256 << 20;
+/// Files that it may include, one file each time it is included.
+pub const IMPORT_FILES: usize = 10_000;
+/// Levels of files that include files. BIND has no bound of its own, and nobody goes beyond three.
+pub const IMPORT_INCLUDE_DEPTH: usize = 32;
+/// Levels of braces, as each takes a frame of the stack; the deepest that BIND knows statements for is 5, and address
+/// lists in address lists come on top.
+pub const IMPORT_NESTING: usize = 64;
+
 /// Octets of one message of a transfer that we send: names are compressed within the first 16 KiB, and fewer, larger
 /// messages gain nothing. A record that is larger gets a message as large as there are.
 pub const TRANSFER_MESSAGE: usize = 32 * 1024;

@@ -16,6 +16,7 @@ mod compare;
 mod demo;
 mod explain;
 mod flush;
+mod import;
 mod reload;
 mod scenario;
 mod seam;
@@ -71,6 +72,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Take a name out of the running server's cache
     Flush(flush::Arguments),
+    /// Make a configuration of another DNS server's, and say what became of each statement
+    Import(import::Arguments),
     /// Play courses of faults from files, without a network, and say what did not hold
     Scenario(scenario::Arguments),
     /// List the running server's targets, take one out of use, put it back
@@ -116,6 +119,7 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
         Command::Explain(arguments) => explain::run(common, &arguments),
         Command::Compare(arguments) => compare::run(common, &arguments),
         Command::Flush(arguments) => flush::run(common, &arguments),
+        Command::Import(arguments) => import::run(common, &arguments),
         Command::Scenario(arguments) => scenario::run(common, &arguments),
         Command::Targets(arguments) => targets::run(common, &arguments),
         Command::Demo(arguments) => demo::run(common, &arguments),

@@ -9,7 +9,7 @@ mod check;
 mod defaults;
 mod files;
 mod reader;
-mod reverse;
+pub(crate) mod reverse;
 mod rules;
 mod schema;
 mod suggest;

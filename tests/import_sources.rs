@@ -158,7 +158,7 @@ fn seen(server: SocketAddr, name: &str, rtype: u16) -> String {
     let Some(reply) = reply else { return format!("{name} {rtype}: silence") };
     let parsed = common::parse(&reply);
     let mut data: Vec<String> = parsed
-        .answers
+        .answer
         .iter()
         .filter(|record| record.rtype == rtype)
         .map(|record| common::message::hex(&record.rdata))
@@ -201,7 +201,7 @@ fn same_answers(one: SocketAddr, other: SocketAddr, questions: &[(&str, u16)]) {
     }
 }
 
-/// What an Unbound or dnsmasq says, and what we say with its configuration imported.
+/// The names at which the receipt says that something differs are left out.
 #[test]
 fn dnsmasq_and_its_import_answer_alike() {
     let net = Net::new();
@@ -236,6 +236,7 @@ fn dnsmasq_and_its_import_answer_alike() {
         ("back.aws.example", A),
         ("x.back.aws.example", A),
         ("y.deep.back.aws.example", A),
+        ("corp.example", A),
         ("WWW.corp.example", A),
         ("www.corp.example", TXT),
         ("www.corp.example", AAAA),
@@ -295,6 +296,7 @@ fn unbound_and_its_import_answer_alike() {
         ("aws.example", A),
         ("xaws.example", A),
         ("web.stub.example", A),
+        ("corp.example", A),
         ("www.corp.example", A),
         ("www.corp.example", TXT),
         ("www.corp.example", AAAA),

@@ -191,22 +191,29 @@ impl Plan {
         None
     }
 
-    /// All domains that have a rule.
-    pub fn forwarded(&self) -> impl Iterator<Item = &Name> {
-        self.forwards.iter().filter_map(|forward| match &forward.area {
-            Area::Domain(name) => Some(name),
-            Area::Network(_) => None,
-        })
-    }
-
     /// Makes rules, endpoints and zones of all that was said.
     pub fn finish(mut self) -> Imported {
+        self.without_shadowed();
         local::finish(&mut self);
         self.rules();
         self.order_ttls();
         let mut receipt = Receipt::new(self.kind, self.source);
         receipt.entries = merged(self.entries);
         Imported { draft: self.draft, receipt, files: self.files }
+    }
+
+    /// A zone answers all that a rule of the same name would be asked for.
+    fn without_shadowed(&mut self) {
+        for forward in std::mem::take(&mut self.forwards) {
+            match &forward.area {
+                Area::Domain(name) if self.zones.contains_key(name) => {
+                    let what = format!("no rule for `{name}`, as a zone of the same name answers");
+                    self.changed(&forward.said, what);
+                }
+                _ => self.forwards.push(forward),
+            }
+        }
+        self.index.clear();
     }
 
     /// A lower bound above the upper one wins, as it does in the sources.

@@ -17,7 +17,6 @@ pub struct Files {
 
 /// One file of a source.
 pub struct File {
-    pub path: PathBuf,
     pub name: Arc<str>,
     pub text: String,
 }
@@ -61,7 +60,7 @@ impl Files {
     /// A file that stands at `at`.
     pub fn text(&mut self, path: &Path, at: &Place) -> Result<File, Unreadable> {
         let octets = self.octets(path, at)?;
-        Ok(File { path: path.to_path_buf(), name: self.shown(path), text: decode(&octets) })
+        Ok(File { name: self.shown(path), text: decode(&octets) })
     }
 
     pub fn octets(&mut self, path: &Path, at: &Place) -> Result<Vec<u8>, Unreadable> {

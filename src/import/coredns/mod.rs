@@ -17,14 +17,19 @@ pub fn is_name(name: &str) -> bool {
     name == "corefile" || name.starts_with("corefile.") || name.ends_with(".corefile")
 }
 
-/// Does it begin with a server block or snippet whose brace ends its line, without BIND's semicolons?
+/// Does it begin with a server block or snippet whose brace ends its line, without BIND's semicolons; or, for one block
+/// without braces, with an address and a plugin below it?
 pub fn is_text(text: &str) -> bool {
+    const COMMON: [&str; 8] = ["forward", "cache", "errors", "log", "hosts", "file", "bind", "whoami"];
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with("import"));
-    let first = lines.find(|line| !line.ends_with(','));
-    first.is_some_and(|line| line.ends_with('{') && !line.contains(['"', ';', '=']))
-        && !text.contains("};")
-        && text.contains('}')
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("import"));
+    let mut lines = lines.skip_while(|line| line.ends_with(','));
+    let Some(first) = lines.next().filter(|_| !text.contains("};")) else { return false };
+    let second = lines.next().and_then(|line| line.split_whitespace().next()).unwrap_or_default();
+    match first.strip_suffix('{') {
+        Some(_) => !first.contains(['"', ';', '=']) && text.contains('}'),
+        None => !first.contains([' ', '=', ';']) && COMMON.contains(&second),
+    }
 }
 
 /// Reads a Corefile and all that it imports.

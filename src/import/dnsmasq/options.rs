@@ -184,8 +184,7 @@ const GROUPS: &[Group] = &[
     (Dnssec, Value, &["dnssec-limits", "dnssec-timestamp", "trust-anchor"]),
     (Dnssec, Nothing, &["dnssec", "dnssec-debug", "dnssec-no-timecheck"]),
     (Dnssec, Maybe, &["dnssec-check-unsigned"]),
-    (Process, Value, &["user"]),
-    (Process, Maybe, &["group", "pid-file", "enable-dbus", "enable-ubus"]),
+    (Process, Maybe, &["group", "pid-file", "user", "enable-dbus", "enable-ubus"]),
     (
         Process,
         Nothing,

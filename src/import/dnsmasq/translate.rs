@@ -208,15 +208,7 @@ impl Whole<'_> {
     fn server(&mut self, name: &Name, address: &str, said: &Said) {
         let area = Area::Domain(name.clone());
         match address {
-            "" => {
-                self.plan.zone(said, name, Spread::No);
-                self.plan.changed(
-                    said,
-                    format!(
-                        "[[zone]] {name}: its own name has no data, where dnsmasq says that it does not exist"
-                    ),
-                );
-            }
+            "" => self.plan.closed(said, name),
             "#" if self.defaults.is_empty() => {
                 self.plan.refused(said, "there are no default servers", "write the servers that are meant");
             }

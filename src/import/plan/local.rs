@@ -39,6 +39,8 @@ pub(super) struct Made {
     file: Option<Vec<u8>>,
     records: Vec<(Said, Record)>,
     lone: bool,
+    /// What keeps its names from being forwarded.
+    closed: Vec<Said>,
 }
 
 impl Plan {
@@ -47,6 +49,14 @@ impl Plan {
         let made = self.zones.entry(name.clone()).or_insert_with(|| Made::new(said, false));
         if spread == Spread::Below {
             made.spread = spread;
+        }
+    }
+
+    /// Declares a zone of which nothing is asked elsewhere, as a statement of its own.
+    pub fn closed(&mut self, said: &Said, name: &Name) {
+        self.zone(said, name, Spread::No);
+        if let Some(made) = self.zones.get_mut(name) {
+            made.closed.push(said.clone());
         }
     }
 
@@ -99,7 +109,14 @@ impl Plan {
 
 impl Made {
     fn new(said: &Said, lone: bool) -> Made {
-        Made { said: said.clone(), spread: Spread::No, file: None, records: Vec::new(), lone }
+        Made {
+            said: said.clone(),
+            spread: Spread::No,
+            file: None,
+            records: Vec::new(),
+            lone,
+            closed: Vec::new(),
+        }
     }
 }
 
@@ -191,6 +208,16 @@ fn records_file(plan: &mut Plan, name: &Name, made: &mut Made, path: &str) -> Ve
             }
         }
     };
+    for said in &made.closed {
+        // A name above others exists, so that both say it has no data; one alone does not.
+        match kept.is_empty() {
+            true => plan.changed(
+                said,
+                format!("[[zone]] {name}: the name itself has no data, where the source says that it does not exist"),
+            ),
+            false => plan.translated(said, format!("[[zone]] {name}")),
+        }
+    }
     let alone = plan.alone;
     for (said, _) in &kept {
         match made.lone {

@@ -597,6 +597,18 @@ const NUMBERS: &[&str] = &[
 const SIZES: &[&str] =
     &["msg-cache-size", "rrset-cache-size", "key-cache-size", "neg-cache-size", "so-rcvbuf", "so-sndbuf"];
 
+/// What `access-control` says of a network.
+pub const ACTIONS: [&str; 8] = [
+    "deny",
+    "refuse",
+    "deny_non_local",
+    "refuse_non_local",
+    "allow",
+    "allow_setrd",
+    "allow_snoop",
+    "allow_cookie",
+];
+
 impl Clause {
     pub fn title(self) -> &'static str {
         match self {

@@ -146,13 +146,7 @@ pub(super) fn zones(whole: &mut Whole, locals: &Locals) {
 
 fn zone(plan: &mut Plan, name: &Name, kind: Type, said: &Said) {
     match kind.word() {
-        "static" | "always_nxdomain" => {
-            plan.zone(said, name, Spread::No);
-            plan.translated(said, format!("[[zone]] {name}"));
-            if kind.word() == "always_nxdomain" {
-                plan.changed(said, format!("[[zone]] {name}: the name itself has no data, where Unbound says that it does not exist"));
-            }
-        }
+        "static" | "always_nxdomain" => plan.closed(said, name),
         "redirect" | "inform_redirect" => {
             plan.zone(said, name, Spread::Below);
             plan.translated(said, format!("[[zone]] {name}, with wildcards"));

@@ -12,7 +12,6 @@ use crate::limits::IMPORT_STATEMENTS;
 #[derive(Debug)]
 pub struct Section {
     pub clause: Clause,
-    pub place: Place,
     pub keys: Vec<Key>,
 }
 
@@ -158,7 +157,7 @@ impl Reader<'_> {
                 let pattern = cursor.value()?;
                 self.include(&pattern, &begin, depth)?;
                 if word == "include-toplevel:" {
-                    self.sections.push(Section { clause: Clause::None, place: begin, keys: Vec::new() });
+                    self.sections.push(Section { clause: Clause::None, keys: Vec::new() });
                 }
             } else if self.open.is_some() {
                 let value = cursor.value()?;
@@ -196,7 +195,7 @@ impl Reader<'_> {
         }
         if let Some(clause) = keys::clause(word) {
             cursor.skip(length + 1);
-            self.sections.push(Section { clause, place, keys: Vec::new() });
+            self.sections.push(Section { clause, keys: Vec::new() });
             return Ok(());
         }
         let clause = self.sections.last().map_or(Clause::None, |section| section.clause);
@@ -245,6 +244,11 @@ fn sound(key: &Key) -> Result<(), Unreadable> {
         let message = format!("`{}: {}` should be {what}", key.name, crate::import::reading::shown(value));
         Err(fault(&key.place, message, "correct the value"))
     };
+    let action = key.values.get(1).map_or("", String::as_str);
+    if key.name == "access-control" && !keys::ACTIONS.contains(&action) {
+        let message = format!("access-control has no action `{}`", crate::import::reading::shown(action));
+        return Err(fault(&key.place, message, format!("write one of {}", keys::ACTIONS.join(", "))));
+    }
     match keys::kind(key.name) {
         Kind::Flag if value != "yes" && value != "no" => wrong("yes or no"),
         Kind::Number if value.parse::<u64>().is_err() => wrong("a whole number"),

@@ -176,6 +176,11 @@ pub const IMPORT_INCLUDE_DEPTH: usize = 32;
 /// Levels of braces, as each takes a frame of the stack; the deepest that BIND knows statements for is 5, and address
 /// lists in address lists come on top.
 pub const IMPORT_NESTING: usize = 64;
+/// Names outside of all zones of a source that get a zone of their own: each is a file, and more of them are a domain's
+/// worth of records.
+pub const IMPORT_LONE_ZONES: usize = 1_000;
+/// Statements of one source, as each has a line in the receipt.
+pub const IMPORT_STATEMENTS: usize = 1_000_000;
 
 /// Octets of one message of a transfer that we send: names are compressed within the first 16 KiB, and fewer, larger
 /// messages gain nothing. A record that is larger gets a message as large as there are.

@@ -11,7 +11,7 @@ use crate::import::{self, Kind, Options, Unreadable};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The other server's configuration file, such as /etc/bind/named.conf
+    /// The other server's configuration file, such as /etc/bind/named.conf, or a folder where it is several
     #[arg(value_name = "FILE")]
     source: PathBuf,
     /// The folder to write, new or empty: dnsfwd.toml, zone files, keys, receipt.txt and receipt.json
@@ -31,6 +31,16 @@ pub struct Arguments {
 #[derive(Clone, Copy, ValueEnum)]
 enum From {
     Bind,
+    Dnsmasq,
+    Unbound,
+    /// A Corefile
+    Coredns,
+    /// *.dns-delegate of systemd-resolved, or their folder
+    Systemd,
+    /// Get-DnsServerZone and Get-DnsServerForwarder as JSON
+    Windows,
+    /// aws route53resolver list-resolver-rules and others as JSON
+    Route53,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -45,6 +55,12 @@ impl From {
     fn kind(self) -> Kind {
         match self {
             From::Bind => Kind::Bind,
+            From::Dnsmasq => Kind::Dnsmasq,
+            From::Unbound => Kind::Unbound,
+            From::Coredns => Kind::Coredns,
+            From::Systemd => Kind::Systemd,
+            From::Windows => Kind::Windows,
+            From::Route53 => Kind::Route53,
         }
     }
 }
@@ -63,7 +79,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
         Some(from) => from.kind(),
         None => guess(arguments)?,
     };
-    let options = Options { bind_version: arguments.bind_version.version() };
+    let options = Options { bind_version: arguments.bind_version.version(), ..Options::default() };
     let imported = match import::import(kind, &arguments.source, &options) {
         Ok(imported) => imported,
         Err(unreadable) => return unread(common, &unreadable),

@@ -11,7 +11,7 @@ mod files;
 mod keys;
 mod lists;
 mod reader;
-mod reverse;
+pub(crate) mod reverse;
 mod rules;
 mod schema;
 mod suggest;

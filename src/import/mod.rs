@@ -3,7 +3,7 @@
 //!
 //! # The way of a statement
 //!
-//! A source's own module ([`bind`]) reads its files into statements with their places. What it can't read is
+//! A source's own module ([`bind`], `dnsmasq`, `unbound` and others) reads its files into statements with their places. What it can't read is
 //! [`Unreadable`]: one fault, with file, line and column, and nothing is written. Every statement that was read then
 //! gets an [`Outcome`] in the [`Receipt`]: *translated* into a key of ours, *not needed* here, *changed* in what it
 //! does, or *refused*. What is translated goes into the [`Draft`], a configuration of ours with the place in the source
@@ -18,8 +18,19 @@ pub mod draft;
 pub mod output;
 pub mod receipt;
 
+mod coredns;
+mod delegate;
+mod dnsmasq;
+mod json;
+mod networks;
+mod plan;
+mod reading;
+mod route53;
 mod text;
+mod unbound;
+mod windows;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,12 +46,28 @@ use crate::limits::IMPORT_FILE;
 pub enum Kind {
     /// `named.conf` of BIND 9.
     Bind,
+    /// dnsmasq's configuration.
+    Dnsmasq,
+    /// `unbound.conf`.
+    Unbound,
+    /// A Corefile of CoreDNS.
+    Coredns,
+    /// `*.dns-delegate` of systemd-resolved.
+    Systemd,
+    /// What PowerShell prints of a Windows DNS server.
+    Windows,
+    /// What `aws route53resolver list-…` prints.
+    Route53,
 }
 
 /// What the importing operator says beside the file.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub bind_version: bind::Version,
+    /// Where the nameservers of the machine are that the source stands for; none: /etc/resolv.conf.
+    pub resolv_conf: Option<PathBuf>,
+    /// What a source's `{$NAME}` stands for; none: this process's own environment.
+    pub environment: Option<BTreeMap<String, String>>,
 }
 
 /// What a source became; nothing is written yet.
@@ -97,12 +124,26 @@ impl fmt::Display for Unreadable {
 impl std::error::Error for Unreadable {}
 
 impl Kind {
-    pub const ALL: [Kind; 1] = [Kind::Bind];
+    pub const ALL: [Kind; 7] = [
+        Kind::Bind,
+        Kind::Dnsmasq,
+        Kind::Unbound,
+        Kind::Coredns,
+        Kind::Systemd,
+        Kind::Windows,
+        Kind::Route53,
+    ];
 
     /// As `--from` takes it.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Bind => "bind",
+            Kind::Dnsmasq => "dnsmasq",
+            Kind::Unbound => "unbound",
+            Kind::Coredns => "coredns",
+            Kind::Systemd => "systemd",
+            Kind::Windows => "windows",
+            Kind::Route53 => "route53",
         }
     }
 
@@ -110,17 +151,62 @@ impl Kind {
     pub fn title(self) -> &'static str {
         match self {
             Kind::Bind => "BIND",
+            Kind::Dnsmasq => "dnsmasq",
+            Kind::Unbound => "Unbound",
+            Kind::Coredns => "CoreDNS",
+            Kind::Systemd => "systemd-resolved",
+            Kind::Windows => "Windows DNS Server",
+            Kind::Route53 => "Route 53 Resolver",
         }
     }
 
-    /// Guesses from the file's name first, then from its text. None: it looks like nothing known.
+    /// Guesses from the file's name first, then from its text; a folder from its files. None: it looks like nothing
+    /// known.
     pub fn guess(source: &Path) -> Option<Kind> {
         let name = source.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if bind::is_name(&name) {
-            return Some(Kind::Bind);
+        let named: [(Kind, fn(&str) -> bool); 5] = [
+            (Kind::Bind, bind::is_name),
+            (Kind::Dnsmasq, dnsmasq::is_name),
+            (Kind::Unbound, unbound::is_name),
+            (Kind::Coredns, coredns::is_name),
+            (Kind::Systemd, delegate::is_name),
+        ];
+        if let Some((kind, _)) = named.iter().find(|(_, is)| is(&name)) {
+            return Some(*kind);
         }
-        let text = read_file(source).ok()?;
-        bind::is_text(&String::from_utf8_lossy(&text)).then_some(Kind::Bind)
+        if source.is_dir() {
+            const LOOKED_AT: usize = 1_000;
+            let mut inside: Vec<PathBuf> = std::fs::read_dir(source)
+                .ok()?
+                .filter_map(Result::ok)
+                .take(LOOKED_AT)
+                .map(|entry| entry.path())
+                .collect();
+            inside.sort();
+            let readable = |path: &PathBuf| {
+                path.is_file()
+                    && path.extension().is_some_and(|ending| ending == "json" || ending == "dns-delegate")
+            };
+            return Kind::guess(&inside.into_iter().find(readable)?);
+        }
+        Kind::of_text(&reading::decode(&read_file(source).ok()?))
+    }
+
+    /// What a text looks like. JSON first, as nothing else begins so; dnsmasq last, as its lines are the least to go by.
+    pub fn of_text(text: &str) -> Option<Kind> {
+        if text.trim_start().starts_with(['{', '[']) && text.contains('"') {
+            let known =
+                [(Kind::Route53, route53::is_text as fn(&str) -> bool), (Kind::Windows, windows::is_text)];
+            return known.iter().find(|(_, is)| is(text)).map(|(kind, _)| *kind);
+        }
+        let known: [(Kind, fn(&str) -> bool); 5] = [
+            (Kind::Systemd, delegate::is_text),
+            (Kind::Unbound, unbound::is_text),
+            (Kind::Bind, bind::is_text),
+            (Kind::Dnsmasq, dnsmasq::is_text),
+            (Kind::Coredns, coredns::is_text),
+        ];
+        known.iter().find(|(_, is)| is(text)).map(|(kind, _)| *kind)
     }
 }
 
@@ -128,6 +214,12 @@ impl Kind {
 pub fn import(kind: Kind, source: &Path, options: &Options) -> Result<Imported, Unreadable> {
     match kind {
         Kind::Bind => bind::import(source, options),
+        Kind::Dnsmasq => dnsmasq::import(source, options),
+        Kind::Unbound => unbound::import(source),
+        Kind::Coredns => coredns::import(source, options),
+        Kind::Systemd => delegate::import(source),
+        Kind::Windows => windows::import(source),
+        Kind::Route53 => route53::import(source, options),
     }
 }
 

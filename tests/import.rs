@@ -139,7 +139,9 @@ fn what_is_written_is_sound() {
     let folder = tempfile::tempdir().unwrap();
     for (number, (path, said)) in corpus().into_iter().enumerate() {
         for version in [Version::V9_18, Version::V9_20] {
-            let Ok(imported) = import::import(Kind::Bind, &path, &Options { bind_version: version }) else {
+            let Ok(imported) =
+                import::import(Kind::Bind, &path, &Options { bind_version: version, ..Options::default() })
+            else {
                 // Later versions know more words.
                 assert_eq!(said, Said::WrongForm, "{}", path.display());
                 continue;
@@ -194,7 +196,8 @@ fn words_of_the_later_version() {
     fs::write(&path, text).unwrap();
     let fault = import::import(Kind::Bind, &path, &Options::default()).unwrap_err();
     assert!(fault.help.contains("--bind-version 9.20"), "{fault}");
-    import::import(Kind::Bind, &path, &Options { bind_version: Version::V9_20 }).unwrap();
+    import::import(Kind::Bind, &path, &Options { bind_version: Version::V9_20, ..Options::default() })
+        .unwrap();
 }
 
 fn command(arguments: &[&str]) -> Output {

@@ -8,7 +8,7 @@ use dnsfwd::wire::header::{HEADER, bit, u16_at};
 use dnsfwd::wire::name::{self, MAX_NAME};
 use dnsfwd::wire::query::{Folded, Judged, judge};
 use dnsfwd::wire::reply::{Reply, expand, records, scan};
-use dnsfwd::wire::write::Writer;
+use dnsfwd::wire::write::{Section, Writer};
 use hickory_proto::op::Message;
 
 pub const LIMITS: TtlLimits = TtlLimits { min: 0, max: 86_400, max_negative: 900 };
@@ -60,13 +60,13 @@ pub fn check_reply(message: &[u8], question: &[u8]) {
 /// The cache gives back what it was given, whatever lies around it.
 fn check_kept(answer: &Answer, question: &[u8]) {
     let cache = Cache::new(1 << 20);
-    let key = |rule, flags, subnet| Key { question, flags, subnet, rule };
+    let key = |flags, subnet, rule| Key { question, flags, subnet, rule };
     let keys = [
-        key(1, 0, &[][..]),
-        key(2, 9, &[]),
-        key(3, 9, &[]),
-        key(4, 1, &[0, 1, 24, 0, 10, 0, 0]),
-        key(5, 1, &[0, 1, 24, 0, 10, 0, 1]),
+        key(0, &[][..], 1),
+        key(0, &[], 2),
+        key(9, &[], 2),
+        key(1, &[0, 1, 24, 0, 10, 0, 0], 3),
+        key(1, &[0, 1, 24, 0, 10, 0, 1], 3),
     ];
     for key in &keys {
         cache.insert(key, cache.hash(key), cache.now(), seconds(300), answer);
@@ -106,7 +106,7 @@ fn check_copies(answer: &Answer) {
     let view = answer.view();
     let mut buffer = vec![0; 65_535];
     let mut writer = Writer::new(&mut buffer, 65_535);
-    if copy::copy_sections(&mut writer, &view, 1, 0).is_err() {
+    if copy::copy_section(&mut writer, &view, Section::Answer, 0).is_err() {
         return;
     }
     let copied = writer.finish_in_place();

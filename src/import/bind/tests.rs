@@ -106,7 +106,7 @@ fn read(text: &[u8]) {
     let path = folder.path().join("named.conf");
     std::fs::write(&path, text).unwrap();
     for version in [Version::V9_18, Version::V9_20] {
-        if let Ok(imported) = super::import(&path, &Options { bind_version: version }) {
+        if let Ok(imported) = super::import(&path, &Options { bind_version: version, ..Options::default() }) {
             let receipt = &imported.receipt;
             let toml = imported.draft.to_toml(receipt.kind, &receipt.source);
             toml.parse::<toml::Table>().unwrap_or_else(|fault| panic!("{fault}\n{toml}"));

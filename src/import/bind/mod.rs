@@ -4,6 +4,7 @@
 mod access;
 mod fates;
 mod files;
+mod forms;
 mod forward;
 mod grammar;
 mod lexer;
@@ -11,6 +12,7 @@ mod logging;
 mod options;
 mod ours;
 mod peers;
+mod rows;
 mod shape;
 mod translation;
 mod tree;

@@ -2,7 +2,6 @@
 //! indices, networks to domains. The only file of the system that it looks at is a zone's, to see it is there.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
@@ -10,19 +9,15 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
-use super::files;
 use super::keys::Keys;
 use super::lists::Lists;
 use super::reader::{At, Faults};
 use super::rules::What;
-use super::schema::{
-    Action, Written, WrittenEndpoint, WrittenRule, WrittenRules, WrittenTarget, WrittenZone,
-};
+use super::schema::{Action, Written, WrittenEndpoint, WrittenRule, WrittenRules, WrittenTarget};
 use super::source::Place;
 use super::system::{self, Machine};
-use super::{
-    Address, Config, Endpoint, RuleAction, Rules, Server, Target, Zone, defaults, reverse, suggest, warn,
-};
+use super::zones::zones;
+use super::{Address, Config, Endpoint, RuleAction, Rules, Server, Target, defaults, reverse, suggest, warn};
 use crate::wire::name::Name;
 
 /// With faults recorded the configuration is not whole, and must not be used.
@@ -36,7 +31,8 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     if let Some(allow) = &written.allow {
         config.server.allow = lists.access(allow, faults);
     }
-    config.zones = zones(&written.zones, faults);
+    let state = config.server.state.clone();
+    config.zones = zones(&written, state.as_deref(), &keys, &mut lists, faults);
     let (endpoints, index) = endpoints(&written.endpoints, faults);
     config.endpoints = endpoints;
     let mut used = vec![false; config.endpoints.len()];
@@ -111,38 +107,6 @@ fn ttls(written: &Written, config: &Config, faults: &mut Faults) {
         let message = "`min_ttl` is larger than `max_ttl`";
         faults.error("ttl-order", place, message, "make `min_ttl` the smaller one, or leave it out");
     }
-}
-
-fn zones(written: &[WrittenZone], faults: &mut Faults) -> Vec<Zone> {
-    let mut first: HashMap<&Name, &Place> = HashMap::new();
-    let mut zones = Vec::new();
-    for zone in written {
-        let file = zone.file.as_ref().filter(|file| is_readable(file, faults));
-        let Some(name) = &zone.name else { continue };
-        if let Some(other) = first.get(&name.value) {
-            let message = format!("a second zone `{}`; the first is at {other}", name.value);
-            faults.error("duplicate-zone", &name.place, message, "keep one of the two");
-            continue;
-        }
-        first.insert(&name.value, &name.place);
-        if let Some(At { value, place }) = file {
-            zones.push(Zone { name: name.value.clone(), file: value.clone(), place: place.location() });
-        }
-    }
-    zones
-}
-
-fn is_readable(file: &At<std::path::PathBuf>, faults: &mut Faults) -> bool {
-    let opened = File::open(&file.value).and_then(|opened| opened.metadata());
-    let is_file = opened.and_then(|metadata| match metadata.is_dir() {
-        true => Err(std::io::ErrorKind::IsADirectory.into()),
-        false => Ok(()),
-    });
-    if let Err(error) = &is_file {
-        let message = format!("can't read {}: {}", file.value.display(), files::reason(error));
-        faults.error("unreadable-file", &file.place, message, files::what_to_do(error));
-    }
-    is_file.is_ok()
 }
 
 /// Endpoints by name. Those with a fault are there too, so that rules naming them are not blamed.

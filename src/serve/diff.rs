@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::snapshot::Snapshot;
+use super::zones::OwnZone;
 use crate::config::units::{format_duration, format_size};
 use crate::config::{Config, Expect, Freshness, Rule, RuleAction};
 use crate::control::report::{Change, ChangeKind, ChangeVerb};
@@ -148,7 +148,10 @@ fn probe(probe: &crate::config::Probe) -> String {
 
 /// Serial and content: an edit that forgot the serial is a change too.
 fn zones(snapshot: &Snapshot) -> Described {
-    let describe = |zone: &Arc<crate::zone::Zone>| {
+    let describe = |own: &OwnZone| {
+        let Some(zone) = own.shown() else {
+            return (own.held.terms().name.to_string(), "not fetched yet".to_owned());
+        };
         let content = format!(
             "serial {}, {} records, content {:08x}",
             zone.serial(),

@@ -2,6 +2,7 @@
 //! it, follow where it leads, and answer within the deadline whatever happens. Nothing waits in here: a client
 //! is filed as a `Waiter` with the question that it waits for, and taken up again when that is over.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +41,12 @@ pub trait ReturnPath {
 
     /// Sends the replies that wait, if it lets them wait.
     fn flush(&self);
+
+    /// Takes a message that others follow, and is done when there is room for one more; false if nobody takes them.
+    /// The last one goes to `answer`.
+    fn more(self: Rc<Self>, _message: &[u8]) -> Pin<Box<dyn Future<Output = bool>>> {
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// A client that waits for targets.

@@ -1,6 +1,7 @@
 //! Clients' questions and their answers. `turn` is the life of a query, read top to bottom; all transports
 //! call it. What it can't answer at once goes on in `miss`.
 
+mod apart;
 mod builtins;
 mod counts;
 mod diff;
@@ -26,6 +27,7 @@ mod tcp;
 mod thread;
 mod udp;
 mod worker;
+mod zones;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,6 +55,8 @@ use snapshot::Snapshot;
 pub struct Client {
     pub address: SocketAddr,
     pub transport: Transport,
+    /// What the message was signed with, soundly: an index into the keys.
+    pub key: Option<u32>,
 }
 
 /// What a turn came to.
@@ -65,6 +69,8 @@ pub enum Step {
     ReplyAndRefresh(usize),
     /// Targets have to be asked, by this rule if the question's own name is one's: `miss::begin` goes on.
     Later(Option<u32>),
+    /// A transfer, a notice, an update, or signed: `apart::begin` goes on.
+    Apart,
 }
 
 /// A question in the middle of its turn: decided on, and next to be looked for in the cache.
@@ -116,7 +122,7 @@ pub fn open<'a>(
     out: &mut [u8],
 ) -> Opened<'a> {
     // Who may not ask learns that and costs no more: the access list stands before any look at the question.
-    let allowed = snapshot.access.allows(client.address.ip());
+    let allowed = snapshot.access.allows_with(client.address.ip(), client.key);
     let transport = client.transport;
 
     // The bytes alone decide on most of what is malformed, hostile or of another protocol.
@@ -130,8 +136,13 @@ pub fn open<'a>(
             let failure = Failure { rcode: rcode::REFUSED, ..Failure::early(&early) };
             return Opened::Done(refuse(counts, transport, &failure, &not_allowed(), out));
         }
+        // Zones have lists of their own for these.
+        Judged::Apart => return Opened::Done(Step::Apart),
         Judged::Ask(query) => query,
     };
+    if query.is_signed || is_transfer(query.rtype()) {
+        return Opened::Done(Step::Apart);
+    }
     let refused = |why, out| refuse(counts, transport, &Failure::of(&query, rcode::REFUSED), why, out);
     if !allowed {
         return Opened::Done(refused(&not_allowed(), out));
@@ -141,20 +152,25 @@ pub fn open<'a>(
         return Opened::Done(refused(&too_fast(), out));
     }
 
-    // A transfer has many messages; no forwarder can pass them on, and zones aren't given away.
-    if is_transfer(query.rtype()) {
-        let why = ExtendedError::new(ErrorCode::NotSupported, "zone transfers are not served");
-        return Opened::Done(refused(&why, out));
-    }
-
     // The one decision, shared with `explain`.
     let decision = snapshot.policy.decide(query.qname(), query.rtype(), query.rclass());
     snapshot.decisions.count(counts, decision.action);
     let limit = reply_limit(snapshot, &query, transport);
 
     // Own data before the cache: it can't be stale, and no target may speak for it.
-    if let Some(zone) = snapshot.zone_of(decision.action) {
-        let origin = if matches!(decision.action, Action::Zone(_)) { Origin::Zone } else { Origin::Builtin };
+    if let Some(data) = snapshot.zone_of(decision.action) {
+        let origin = match decision.action {
+            Action::Zone(index)
+                if !snapshot.zones[index as usize].allows(client.address.ip(), client.key) =>
+            {
+                return Opened::Done(refused(&not_for_zone(), out));
+            }
+            Action::Zone(_) => Origin::Zone,
+            _ => Origin::Builtin,
+        };
+        let Some(zone) = data.zone() else {
+            return Opened::Done(nothing_held(counts, snapshot, decision.action, &query, transport, out));
+        };
         return Opened::Done(match answer_from_zone(zone, &query, limit, out) {
             ZoneReply::Whole { len, rcode } => reply(counts, transport, origin, rcode, len),
             ZoneReply::Leaves => Step::Later(None),
@@ -222,6 +238,25 @@ fn refuse(
 
 fn not_allowed() -> ExtendedError {
     ExtendedError::new(ErrorCode::Prohibited, "this client is not in [server] allow")
+}
+
+#[cold]
+fn not_for_zone() -> ExtendedError {
+    ExtendedError::new(ErrorCode::Prohibited, "this client is not in the zone's allow")
+}
+
+/// RFC 1034 section 4.3.5: a secondary that has nothing which still holds does not answer.
+#[cold]
+fn nothing_held(
+    counts: &WorkerCounts,
+    snapshot: &Snapshot,
+    action: Action,
+    query: &Query<'_>,
+    transport: Transport,
+    out: &mut [u8],
+) -> Step {
+    let len = write_error(out, &Failure::of(query, rcode::SERVFAIL), snapshot.why_nothing(action).as_ref());
+    reply(counts, transport, Origin::Failed, rcode::SERVFAIL, len)
 }
 
 #[cold]

@@ -37,6 +37,7 @@ impl Solo {
             client: Client {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 53535)),
                 transport: Transport::Udp,
+                key: None,
             },
             out: Box::new([0; DATAGRAM]),
         })
@@ -64,7 +65,7 @@ impl Solo {
     pub fn turn(&mut self, packet: &[u8]) -> Option<&[u8]> {
         match turn(&self.counts, &self.snapshot, packet, &self.client, self.now, &mut self.out[..]) {
             Step::Reply(len) | Step::ReplyAndRefresh(len) => Some(&self.out[..len]),
-            Step::Silence | Step::Later(_) => None,
+            Step::Silence | Step::Later(_) | Step::Apart => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::counts::{Loss, Transport};
 use super::miss::{Back, ReturnPath};
 use super::worker::{Connections, Seat, Stop, Worker};
-use super::{Client, Step, miss, turn};
+use super::{Client, Step, apart, miss, turn};
 use crate::forward::Inlet;
 use crate::limits::{TCP_UNSENT, TCP_WAITING_PER_CONNECTION};
 use crate::sys::Local;
@@ -56,6 +57,8 @@ struct Connection {
     wake: Notify,
     /// Room for questions or answers again, or nothing left to wait for.
     room: Notify,
+    /// The writer has taken what was unsent; for those who send many messages.
+    taken: Notify,
     waiting: Cell<usize>,
     writing: Cell<bool>,
     broken: Cell<bool>,
@@ -65,13 +68,14 @@ async fn serve(stream: TcpStream, peer: SocketAddr, worker: Rc<Worker>, seat: Se
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     let (read, write) = stream.into_split();
-    let client = Client { address: peer, transport: Transport::Tcp };
+    let client = Client { address: peer, transport: Transport::Tcp, key: None };
     let connection = Rc::new(Connection {
         worker,
         client,
         unsent: RefCell::default(),
         wake: Notify::new(),
         room: Notify::new(),
+        taken: Notify::new(),
         waiting: Cell::new(0),
         writing: Cell::new(false),
         broken: Cell::new(false),
@@ -145,6 +149,12 @@ impl Connection {
                     miss::refresh(&self.worker, &snapshot, message, now);
                     self.worker.settle(now);
                 }
+                Step::Apart => {
+                    self.waiting.set(self.waiting.get() + 1);
+                    let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
+                    let back = Back { client: self.client, local: None, path };
+                    apart::begin(&self.worker, &snapshot, message, back, std::time::Instant::now());
+                }
                 Step::Later(rule) => {
                     self.waiting.set(self.waiting.get() + 1);
                     let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
@@ -204,6 +214,17 @@ impl ReturnPath for Connection {
 
     /// The writer sends of its own accord.
     fn flush(&self) {}
+
+    fn more(self: Rc<Self>, message: &[u8]) -> Pin<Box<dyn Future<Output = bool>>> {
+        self.append(message);
+        self.wake.notify_one();
+        Box::pin(async move {
+            while !self.broken.get() && self.unsent.borrow().len() >= TCP_UNSENT {
+                self.taken.notified().await;
+            }
+            !self.broken.get()
+        })
+    }
 }
 
 /// Sends answers as they come, several in one write. A client that takes none for the idle timeout is gone.
@@ -223,6 +244,7 @@ async fn send(connection: Rc<Connection>, mut write: OwnedWriteHalf, idle: Durat
             }
         }
         connection.room.notify_one();
+        connection.taken.notify_waiters();
         if connection.broken.get() {
             return;
         }

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use super::counts::{Loss, Transport};
 use super::miss::{Back, ReturnPath};
 use super::snapshot::Snapshot;
 use super::worker::{Stop, Worker};
-use super::{Asked, Client, Held, Opened, Step, conclude, miss, open};
+use super::{Asked, Client, Held, Opened, Step, apart, conclude, miss, open};
 use crate::forward::Inlet;
 use crate::limits::{BATCH, BATCHES_PER_TURN};
 use crate::sys::{Batch, Local, wait_for_datagrams};
@@ -30,6 +30,8 @@ struct Left {
     later: SmallVec<[(usize, Option<u32>); BATCH]>,
     /// Answered, and worth asking anew.
     refresh: SmallVec<[usize; BATCH]>,
+    /// Transfers, notices, updates, signed questions: few, if any.
+    apart: Vec<usize>,
 }
 
 /// One address, over UDP, on one worker.
@@ -112,7 +114,7 @@ impl Listener {
         let incoming = &*incoming;
         let snapshot = self.worker.shared.snapshot.load_full();
         let left = self.answer_batch(&snapshot, incoming, count);
-        if !left.later.is_empty() || !left.refresh.is_empty() {
+        if !left.later.is_empty() || !left.refresh.is_empty() || !left.apart.is_empty() {
             self.begin(&snapshot, incoming, &left);
         }
         count
@@ -134,6 +136,7 @@ impl Listener {
                 left.refresh.push(index);
             }
             Step::Later(rule) => left.later.push((index, rule)),
+            Step::Apart => left.apart.push(index),
         };
         for (index, folded) in (0..count).zip(folded.iter_mut()) {
             let Some(address) = incoming.peer(index) else { continue };
@@ -141,7 +144,7 @@ impl Listener {
                 counts.lost(Loss::Oversized, 1);
                 continue;
             };
-            let client = Client { address, transport: Transport::Udp };
+            let client = Client { address, transport: Transport::Udp, key: None };
             match open(counts, snapshot, packet, &client, now, folded, self.room(&mut outgoing)) {
                 Opened::Done(step) => take(step, index, &mut outgoing),
                 Opened::Asked(question) => {
@@ -190,13 +193,22 @@ impl Listener {
             let (Some(address), Some(packet)) = (incoming.peer(index), incoming.datagram(index)) else {
                 continue;
             };
-            self.waiting.set(self.waiting.get() + 1);
-            let client = Client { address, transport: Transport::Udp };
-            let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
-            let back = Back { client, local: incoming.local(index), path };
-            miss::begin(&self.worker, snapshot, packet, rule, back, now);
+            miss::begin(&self.worker, snapshot, packet, rule, self.back(address, incoming.local(index)), now);
+        }
+        for &index in &left.apart {
+            let (Some(address), Some(packet)) = (incoming.peer(index), incoming.datagram(index)) else {
+                continue;
+            };
+            apart::begin(&self.worker, snapshot, packet, self.back(address, incoming.local(index)), now);
         }
         self.worker.settle(now);
+    }
+
+    /// The way back to one who waits.
+    fn back(self: &Rc<Self>, address: SocketAddr, local: Option<Local>) -> Back {
+        self.waiting.set(self.waiting.get() + 1);
+        let client = Client { address, transport: Transport::Udp, key: None };
+        Back { client, local, path: Rc::<Self>::clone(self) }
     }
 
     fn send(&self, outgoing: &mut Batch) {

@@ -38,9 +38,15 @@ mod kind {
 /// Why a copy can't be read or kept.
 #[derive(Debug)]
 pub enum DiskError {
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        path: PathBuf,
+        source: io::Error,
+    },
     /// The copy is not what was written, or is of another zone.
-    Damaged { path: PathBuf, why: String },
+    Damaged {
+        path: PathBuf,
+        why: String,
+    },
 }
 
 impl fmt::Display for DiskError {
@@ -104,6 +110,29 @@ impl Disk {
         }
         let (origin, vouched) = (disk.origin, disk.vouched);
         Ok((disk, Some(Kept { zone, deltas: deltas.into_iter().map(Arc::new).collect(), origin, vouched })))
+    }
+
+    /// The same where what is there can't be read: it is put aside, for whoever wants to look.
+    pub fn anew(folder: &Path, view: &str, name: &Name) -> Result<Disk, DiskError> {
+        let base = file_name(view, name);
+        for ending in ["copy", "journal"] {
+            let path = folder.join(format!("{base}.{ending}"));
+            match fs::rename(&path, folder.join(format!("{base}.{ending}.damaged"))) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(DiskError::Io { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(Disk::open(folder, view, name)?.0)
+    }
+
+    pub fn origin(&self) -> u64 {
+        self.origin
+    }
+
+    pub fn vouched(&self) -> u64 {
+        self.vouched
     }
 
     fn damaged(&self, path: &Path, why: String) -> DiskError {
@@ -229,7 +258,8 @@ impl Disk {
                     if head.name != *name {
                         return Err(damaged(&format!("it is of the zone {}", head.name)));
                     }
-                    (self.generation, self.origin, self.vouched) = (head.generation, head.origin, head.vouched);
+                    (self.generation, self.origin, self.vouched) =
+                        (head.generation, head.origin, head.vouched);
                 }
                 kind::RECORDS => portions
                     .push(Records::from_bytes(&content).ok_or_else(|| damaged("a record is not sound"))?),

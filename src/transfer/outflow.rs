@@ -108,7 +108,12 @@ enum Body {
     Nothing,
     Walk(Walk),
     /// Which change, whether its additions, and how far.
-    Changes { deltas: Vec<Arc<Delta>>, index: usize, added: bool, at: usize },
+    Changes {
+        deltas: Vec<Arc<Delta>>,
+        index: usize,
+        added: bool,
+        at: usize,
+    },
 }
 
 impl Sequence {

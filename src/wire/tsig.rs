@@ -146,7 +146,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::BadKey => f.write_str("signed with an unknown key or algorithm (BADKEY)"),
-            Refusal::BadSignature => f.write_str("the signature is wrong: another secret, or octets changed (BADSIG)"),
+            Refusal::BadSignature => {
+                f.write_str("the signature is wrong: another secret, or octets changed (BADSIG)")
+            }
             Refusal::BadTime => f.write_str("signed at another time than now: clocks differ (BADTIME)"),
             Refusal::BadTruncation => f.write_str("the signature is truncated (BADTRUNC)"),
             Refusal::Malformed => f.write_str("the signature is malformed"),
@@ -177,7 +179,8 @@ pub fn find(message: &[u8]) -> Result<Option<Signature>, Malformed> {
         let end = fixed + 10 + usize::from(u16_at(numbers, 8));
         let rdata = message.get(fixed + 10..end).ok_or(Malformed)?;
         if u16_at(numbers, 0) == rtype::TSIG {
-            if index + 1 != all || counts[2] == 0 || u16_at(numbers, 2) != class::ANY || end != message.len() {
+            if index + 1 != all || counts[2] == 0 || u16_at(numbers, 2) != class::ANY || end != message.len()
+            {
                 return Err(Malformed);
             }
             let mut key = Vec::new();
@@ -290,6 +293,7 @@ impl Signature {
 }
 
 /// A signed exchange from one side: the request, then each message that answers it.
+#[derive(Clone)]
 pub struct Chain {
     key: Arc<Key>,
     digest: Digest,
@@ -476,6 +480,7 @@ fn unsigned(key: &Key, message: &[u8], time: u64, error: u16, other: Vec<u8>) ->
 }
 
 /// A running hash, keyed.
+#[derive(Clone)]
 enum Digest {
     Sha1(Hmac<Sha1>),
     Sha224(Hmac<Sha224>),
@@ -606,7 +611,9 @@ mod tests {
         let other = Arc::new(Key::new(key.name.clone(), Algorithm::HmacSha512, b"0123456789abcdef"));
         assert_eq!(taken(&request, &other, NOW).unwrap_err(), Refusal::BadKey);
         // A true signature cut to half, as RFC 8945 section 5.2.2.1 allows and we don't.
-        for (kept, refusal) in [(16, Refusal::BadTruncation), (15, Refusal::Malformed), (0, Refusal::Malformed)] {
+        for (kept, refusal) in
+            [(16, Refusal::BadTruncation), (15, Refusal::Malformed), (0, Refusal::Malformed)]
+        {
             let mut signature = find(&request).unwrap().unwrap();
             let mut cut = signature.stripped(&request);
             signature.mac.truncate(kept);

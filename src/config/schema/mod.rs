@@ -28,8 +28,8 @@ use self::rule::rule;
 pub(super) use self::rule::{Action, WrittenRule, WrittenRules};
 pub(super) use self::server::MAX_WORKERS;
 use self::server::server;
-pub(super) use self::zone::WrittenZone;
 use self::zone::zone;
+pub(super) use self::zone::{WrittenPeer, WrittenZone};
 use super::files::{self, ConfigFile};
 use super::reader::{At, Faults, Node, Table, integer, read_table};
 use super::source::{Place, Source};
@@ -163,7 +163,7 @@ fn document<'a>(
     let Written { config, set, listen, system, bootstrap, allow, acls, keys, zones, endpoints, rules } =
         written;
     once(&mut top, "server", "[server]", set, faults, |t| {
-        server(t, &mut config.server, listen, system, bootstrap, allow)
+        server(t, &mut config.server, listen, system, bootstrap, allow, source)
     });
     once(&mut top, "cache", "[cache]", set, faults, |t| cache(t, &mut config.cache));
     once(&mut top, "control", "[control]", set, faults, |t| control(t, &mut config.control, source));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::super::diagnostic::{count, render};
 use super::super::{Config, RuleAction, defaults};
-use super::{Folder, load_from};
+use super::{Folder, file_of, load_from};
 
 /// 32 octets.
 const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n";
@@ -40,7 +40,7 @@ fn the_complete_file_shows_every_key() {
     let loaded = folder.load();
     assert_eq!(render(&loaded.diagnostics, false), "");
     let config = loaded.config.unwrap();
-    assert_eq!((config.zones.len(), config.endpoints.len(), config.rules.len()), (1, 2, 5));
+    assert_eq!((config.zones.len(), config.endpoints.len(), config.rules.len()), (2, 2, 5));
     assert_eq!(config.server.workers, 2);
     for key in known_keys() {
         let shown = |line: &str| line.trim_start_matches("{ ").starts_with(&format!("{key} = "));
@@ -85,7 +85,7 @@ fn hybrid() {
     assert_eq!(config.rules.at(3).action, RuleAction::Forward { endpoint: 1 });
     assert_eq!(config.server.system, Some(1));
     assert_eq!(config.zones[0].name.to_string(), "anycompany.corp");
-    assert_eq!(config.zones[0].file, conf("examples/anycompany.corp.zone"));
+    assert_eq!(file_of(&config.zones[0]), conf("examples/anycompany.corp.zone"));
 }
 
 #[test]

@@ -21,3 +21,6 @@ mod peer;
 mod secondary;
 mod update;
 pub mod watch;
+
+#[cfg(test)]
+mod tests;

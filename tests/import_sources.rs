@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::message::{A, AAAA, TXT};
 use common::{Message, Net, Process, Scripted, Udp};
-use dnsfwd::config::{self, Severity};
+use dnsfwd::config::{self, Severity, ZoneSource};
 use dnsfwd::import::{self, Imported, Kind, Options, output};
 use dnsfwd::wire::name::Name;
 use dnsfwd::zone::Zone;
@@ -99,7 +99,8 @@ fn sound(imported: &Imported, path: &Path) {
     written.unwrap_or_else(|fault| panic!("{}: {fault}\n{}", path.display(), shown(imported)));
     let loaded = config::load(&out.join(output::CONFIG));
     for zone in &loaded.config.unwrap().zones {
-        let loaded = Zone::load(&zone.name, &zone.file);
+        let ZoneSource::File { file, .. } = &zone.source else { continue };
+        let loaded = Zone::load(&zone.name, file);
         let errors: Vec<_> =
             loaded.diagnostics.iter().filter(|fault| fault.severity == Severity::Error).collect();
         assert!(errors.is_empty(), "{}: {errors:?}\n{}", path.display(), shown(imported));

@@ -6,7 +6,7 @@ use crate::control::client::ask;
 use crate::control::protocol::Request;
 use crate::control::report::{
     CacheStatus, EndpointStatus, Listener, LoopStatus, NameStatus, Status, TargetState, TargetStatus,
-    ViewStatus, ZoneStatus,
+    ViewStatus, ZoneKind, ZoneStatus,
 };
 
 pub fn run(common: &Common) -> anyhow::Result<Exit> {
@@ -59,8 +59,30 @@ fn listener_lines(listeners: &[Listener]) -> Vec<String> {
     columns(&rows)
 }
 
+/// `corp.example serial 7, 5 records; from 192.168.3.10:53, asked again in 3h, holds for 7d`
 pub fn zone_line(zone: &ZoneStatus) -> String {
-    format!("{} serial {}, {}", zone.name, zone.serial, count(zone.records, "record"))
+    let mut line = match zone.serial {
+        Some(serial) => format!("{} serial {serial}, {}", zone.name, count(zone.records, "record")),
+        None => format!("{} nothing to answer with", zone.name),
+    };
+    if zone.kind == ZoneKind::Secondary {
+        line += &zone.primary.map_or_else(|| "; secondary".to_owned(), |primary| format!("; from {primary}"));
+        line += &zone
+            .next_refresh_secs
+            .map_or_else(String::new, |secs| format!(", asked again in {}", duration(secs)));
+        let holds = zone.expires_secs.filter(|_| zone.serial.is_some());
+        line += &holds.map_or_else(String::new, |secs| format!(", holds for {}", duration(secs)));
+    }
+    if zone.counts.updates > 0 {
+        line += &format!("; {}", count(zone.counts.updates, "update"));
+    }
+    if zone.journal_bytes > 0 {
+        line += &format!("; journal {}", bytes(zone.journal_bytes));
+    }
+    if let Some(failure) = &zone.failure {
+        line += &format!("; {} ago: {}", duration(failure.secs_ago), failure.reason);
+    }
+    line
 }
 
 /// Two lines a view, in the order in which they are tried.
@@ -209,7 +231,7 @@ mod tests {
             },
             listeners: vec![listener("udp"), listener("tcp")],
             rules: 2,
-            zones: vec![ZoneStatus { name: "anycompany.corp".into(), serial: 1, records: 5 }],
+            zones: vec![ZoneStatus::of("anycompany.corp", 1, 5)],
             views: vec![ViewStatus {
                 name: "client-vpn".into(),
                 clients: "10.200.0.0/16".into(),

@@ -2,6 +2,7 @@
 //! their borders, the names it answers by itself. The same files give the same questions in the same order.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Deref;
 
 use super::question::{Gathering, Question};
 use crate::config::Config;
@@ -20,7 +21,11 @@ const COMMON: [u16; 4] = [rtype::A, rtype::AAAA, rtype::MX, rtype::TXT];
 /// What stands for all the world's names, where a rule takes them: domains reserved for it (RFC 2606 section 3).
 const WORLD: [&str; 3] = ["example.com", "example.net", "example.org"];
 
-pub fn generate<'a>(config: &Config, zones: impl Iterator<Item = &'a Zone>, gathering: &mut Gathering) {
+pub fn generate<Z: Deref<Target = Zone>>(
+    config: &Config,
+    zones: impl Iterator<Item = Z>,
+    gathering: &mut Gathering,
+) {
     for zone in zones {
         gathering.begin(format!("zone {}", zone.name()));
         borders(zone.name(), gathering);

@@ -2,20 +2,18 @@
 //! indices, networks to domains. The only file of the system that it looks at is a zone's, to see it is there.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::files;
 use super::keys::Keys;
 use super::lists::Lists;
 use super::reader::{At, Faults};
-use super::schema::{Action, Written, WrittenEndpoint, WrittenTarget, WrittenZone};
+use super::schema::{Action, Written, WrittenEndpoint, WrittenTarget};
 use super::source::Place;
 use super::system::{self, Machine};
-use super::{Address, Config, Endpoint, Listener, Server, Target, Zone, defaults, suggest, views, warn};
+use super::zones::{self, ForZones};
+use super::{Address, Config, Endpoint, Listener, Server, Target, defaults, suggest, views, warn};
 use crate::policy::access::AccessList;
-use crate::wire::name::Name;
 
 /// With faults recorded the configuration is not whole, and must not be used.
 pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<'_>) -> Config {
@@ -35,7 +33,10 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
         let listener = listener.address.as_ref().map(|at| Listener { address: at.value, allow });
         config.server.listeners.extend(listener);
     }
-    config.zones = zones(&written.zones, &mut lists, faults);
+    let state = config.server.state.clone();
+    zones::check_state(&written, state.as_deref(), faults);
+    let for_zones = ForZones { state: state.as_deref(), keys: &keys };
+    config.zones = zones::zones(&written.zones, &for_zones, &mut lists, faults);
     let (endpoints, index) = endpoints(&written.endpoints, faults);
     config.endpoints = endpoints;
     let mut used = vec![false; config.endpoints.len()];
@@ -47,7 +48,7 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     config.server.system = system.and_then(|name| resolve(&name.value, &name.place, faults));
     settings(&written, &mut config, &mut lists, faults);
     let rules = (&mut written.rules, &mut written.view_rules);
-    let table = views::take(rules, &written.views, &mut config, &mut lists, resolve, faults);
+    let table = views::take(rules, &written.views, &mut config, &for_zones, &mut lists, resolve, faults);
     config.rules = table.rules.shrink();
     let places = table.places;
     if written.system.is_none() {
@@ -141,40 +142,6 @@ fn ttls(written: &Written, config: &Config, faults: &mut Faults) {
         let message = "`min_ttl` is larger than `max_ttl`";
         faults.error("ttl-order", place, message, "make `min_ttl` the smaller one, or leave it out");
     }
-}
-
-pub(super) fn zones(written: &[WrittenZone], lists: &mut Lists<'_>, faults: &mut Faults) -> Vec<Zone> {
-    let mut first: HashMap<&Name, &Place> = HashMap::new();
-    let mut zones = Vec::new();
-    for zone in written {
-        let file = zone.file.as_ref().filter(|file| is_readable(file, faults));
-        let allow = zone.allow.as_ref().map(|allow| lists.access(allow, faults));
-        let Some(name) = &zone.name else { continue };
-        if let Some(other) = first.get(&name.value) {
-            let message = format!("a second zone `{}`; the first is at {other}", name.value);
-            faults.error("duplicate-zone", &name.place, message, "keep one of the two");
-            continue;
-        }
-        first.insert(&name.value, &name.place);
-        if let Some(At { value, place }) = file {
-            let (name, file, place) = (name.value.clone(), value.clone(), place.location());
-            zones.push(Zone { name, file, allow, place });
-        }
-    }
-    zones
-}
-
-fn is_readable(file: &At<std::path::PathBuf>, faults: &mut Faults) -> bool {
-    let opened = File::open(&file.value).and_then(|opened| opened.metadata());
-    let is_file = opened.and_then(|metadata| match metadata.is_dir() {
-        true => Err(std::io::ErrorKind::IsADirectory.into()),
-        false => Ok(()),
-    });
-    if let Err(error) = &is_file {
-        let message = format!("can't read {}: {}", file.value.display(), files::reason(error));
-        faults.error("unreadable-file", &file.place, message, files::what_to_do(error));
-    }
-    is_file.is_ok()
 }
 
 /// Endpoints by name. Those with a fault are there too, so that rules naming them are not blamed.

@@ -59,6 +59,8 @@ fn server() -> Server {
         system: None,
         // Whom to trust for names is nobody's to choose but the operator's.
         bootstrap: Vec::new(),
+        // A zone that is fetched or changed asks for it.
+        state: None,
         allow: Arc::new(AccessList::new(private_networks())),
         // The largest that crosses every common path in one piece (DNS Flag Day 2020): a fragment is lost
         // more often than a retry over TCP.

@@ -21,6 +21,7 @@ mod text;
 mod value;
 mod views;
 mod warn;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -134,6 +135,8 @@ pub struct Server {
     pub system: Option<usize>,
     /// Who is asked for the addresses of targets that are written as names. Never empty if there are such.
     pub bootstrap: Vec<SocketAddr>,
+    /// The folder where zones that are fetched or changed are kept. Set whenever there is such a zone.
+    pub state: Option<PathBuf>,
     /// Who may ask.
     pub allow: Arc<AccessList>,
     pub max_udp_size: u16,
@@ -205,15 +208,39 @@ pub enum LogFormat {
     Json,
 }
 
-/// A zone answered with authority. Its file could be opened when the configuration was read.
+/// A zone answered with authority.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone {
     pub name: Name,
-    pub file: PathBuf,
-    /// Who may query it, where it says so itself.
+    pub source: ZoneSource,
+    /// Who is told of its changes.
+    pub notify: Vec<Peer>,
+    /// Who may ask for its names; none: who may ask the server.
     pub allow: Option<Arc<AccessList>>,
-    /// Of the value of `file`.
+    pub allow_transfer: Arc<AccessList>,
+    pub allow_update: Arc<AccessList>,
+    /// Who may tell of changes beside the primaries.
+    pub allow_notify: Arc<AccessList>,
+    /// Of the value of `file`, or of the name.
     pub place: Location,
+}
+
+/// Where a zone's content comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ZoneSource {
+    /// A master file, which could be opened when the configuration was read; clients may change what was in it if
+    /// `updates`.
+    File { file: PathBuf, updates: bool },
+    /// At least one.
+    Primaries(Vec<Peer>),
+}
+
+/// Another server of a zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub address: SocketAddr,
+    /// What messages to it are signed with, an index into the keys.
+    pub key: Option<usize>,
 }
 
 /// A named group of targets; at least one, each address once.

@@ -3,12 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::check::zones;
 use super::lists::Lists;
 use super::reader::{At, Faults};
 use super::schema::{Written, WrittenRules, WrittenView};
 use super::source::Place;
 use super::table::{Resolve, RuleTable, Taken};
+use super::zones::{ForZones, zones};
 use super::{Config, Part, Rule, View};
 use crate::limits::VIEWS;
 
@@ -17,6 +17,7 @@ pub(super) fn take(
     (general, of_views): (&mut WrittenRules, &mut WrittenRules),
     views: &[WrittenView],
     config: &mut Config,
+    for_zones: &ForZones<'_>,
     lists: &mut Lists<'_>,
     resolve: Resolve<'_>,
     faults: &mut Faults,
@@ -30,7 +31,7 @@ pub(super) fn take(
     let mut first: HashMap<&str, &Place> = HashMap::new();
     for view in views {
         let (zones_at, rules_at) = (config.zones.len(), table.rules.len());
-        config.zones.extend(zones(&view.zones, lists, faults));
+        config.zones.extend(zones(&view.zones, for_zones, lists, faults));
         table.take(&mut rules, view.rules, resolve, faults);
         let clients = view.clients.as_ref().map(|clients| lists.access(clients, faults));
         let allow = view.allow.as_ref().map(|allow| lists.access(allow, faults));

@@ -97,7 +97,7 @@ pub fn status() -> Status {
             transport: "udp".into(),
         }],
         rules: 2,
-        zones: vec![ZoneStatus { name: "anycompany.corp".into(), serial: 1, records: 5 }],
+        zones: vec![ZoneStatus::of("anycompany.corp", 1, 5)],
         views: Vec::new(),
         endpoints: vec![EndpointStatus {
             name: "aws-inbound".into(),

@@ -113,8 +113,61 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneStatus {
     pub name: String,
-    pub serial: u32,
+    pub kind: ZoneKind,
+    /// None while a secondary has nothing to answer with.
+    pub serial: Option<u32>,
     pub records: u64,
+    /// The primary that gave or last vouched for the zone.
+    pub primary: Option<SocketAddr>,
+    pub next_refresh_secs: Option<u64>,
+    /// Until a secondary is no longer answered from, if nobody vouches for it.
+    pub expires_secs: Option<u64>,
+    /// Octets of what changed since the copy on disk.
+    pub journal_bytes: u64,
+    pub counts: ZoneCounts,
+    pub failure: Option<ZoneFailure>,
+}
+
+impl ZoneStatus {
+    /// A primary zone with which nothing has happened.
+    pub fn of(name: &str, serial: u32, records: u64) -> ZoneStatus {
+        ZoneStatus {
+            name: name.to_owned(),
+            kind: ZoneKind::Primary,
+            serial: Some(serial),
+            records,
+            primary: None,
+            next_refresh_secs: None,
+            expires_secs: None,
+            journal_bytes: 0,
+            counts: ZoneCounts::default(),
+            failure: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneKind {
+    Primary,
+    Secondary,
+}
+
+/// What became of a zone's transfers, notices and updates since it is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneCounts {
+    pub transfers_out: u64,
+    pub transfers_in: u64,
+    pub notices_in: u64,
+    pub updates: u64,
+    pub updates_refused: u64,
+}
+
+/// What last went wrong with a zone; gone when it is mended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneFailure {
+    pub secs_ago: u64,
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::snapshot::Snapshot;
+use super::zones::OwnZone;
 use crate::config::units::{format_duration, format_size};
 use crate::config::{Config, Expect, Freshness, Rule, RuleAction};
 use crate::control::report::{Change, ChangeKind, ChangeVerb};
@@ -173,9 +173,12 @@ fn probe(probe: &crate::config::Probe) -> String {
 
 /// Serial and content: an edit that forgot the serial is a change too.
 fn zones(snapshot: &Snapshot) -> Described {
-    let describe = |(index, zone): (usize, &Arc<crate::zone::Zone>)| {
+    let describe = |(index, own): (usize, &OwnZone)| {
         let config = &snapshot.config;
         let view = config.view_of_zone(index).map(|view| config.views[view].name.as_str());
+        let Some(zone) = own.shown() else {
+            return (in_view(&own.held.terms().name, view), "not fetched yet".to_owned());
+        };
         let content = format!(
             "serial {}, {} records, content {:08x}{}",
             zone.serial(),

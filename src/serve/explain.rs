@@ -30,7 +30,7 @@ pub fn explain(
     client: IpAddr,
     knows: Knows,
 ) -> report::Explanation {
-    let view = snapshot.view_of(client);
+    let view = snapshot.view_of(client, None);
     let decision = snapshot.decide(view, name.as_wire(), rtype, class::IN);
     let candidates = snapshot.candidates(view, name.as_wire());
     let rule = snapshot.rule_of(decision.action);

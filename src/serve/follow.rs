@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::fetch::{kept, wanted};
 use super::snapshot::Snapshot;
 use super::views::Asker;
+use super::zones::KeptData;
 use crate::forward::Fetched;
 use crate::forward::coalesce::Question;
 use crate::limits::{MAX_FOLLOWED, MESSAGE};
@@ -18,7 +19,7 @@ use crate::wire::name::MAX_NAME;
 use crate::wire::query::Query;
 use crate::wire::reply::{Reply, scan};
 use crate::wire::write::{Full, Section, Writer};
-use crate::zone::{Part, Zone};
+use crate::zone::Part;
 
 /// The way so far.
 pub struct Trail {
@@ -41,8 +42,8 @@ pub struct Trail {
 
 /// One part of the whole answer.
 enum Leg {
-    /// What the zone behind this action says of the leg's name.
-    Zone(Action),
+    /// What this data says of the leg's name.
+    Zone(KeptData),
     /// What a target said, and for how many seconds that was kept.
     Target { answer: Answer, age: u32 },
 }
@@ -79,8 +80,15 @@ impl Trail {
         // Each turn ends the way or adds a name, and names are bounded.
         while self.end.is_none() {
             let decision = snapshot.decide_for(&self.asker, self.name(), query.rtype(), query.rclass());
-            if let Some(zone) = snapshot.zone_of(decision.action) {
-                self.take_zone(snapshot, zone, decision.action, query);
+            if let Some(data) = snapshot.zone_of(decision.action) {
+                match data.keep() {
+                    Some(data) => self.take_zone(snapshot, data, query),
+                    None => {
+                        let why = snapshot.why_nothing(decision.action);
+                        self.end =
+                            Some(Err(why.unwrap_or_else(|| trouble("a zone has nothing to answer with"))));
+                    }
+                }
                 continue;
             }
             let (Action::Forward { rule } | Action::System { rule }) = decision.action else {
@@ -98,7 +106,7 @@ impl Trail {
             }
         }
         let end = self.end.take().unwrap_or(Ok(()));
-        Course::Over(end.and_then(|()| self.compose(snapshot, query)))
+        Course::Over(end.and_then(|()| self.compose(query)))
     }
 
     /// Takes what the rule's targets say of the present name, `age` seconds ago.
@@ -121,10 +129,10 @@ impl Trail {
         self.walk(next);
     }
 
-    fn take_zone(&mut self, snapshot: &Snapshot, zone: &Zone, action: Action, query: &Query<'_>) {
+    fn take_zone(&mut self, snapshot: &Snapshot, data: KeptData, query: &Query<'_>) {
         let mut buffer = vec![0; MESSAGE];
         let mut writer = Writer::new(&mut buffer, MESSAGE);
-        let outcome = zone.answer(self.name(), query.rtype(), query.dnssec_ok(), &mut writer);
+        let outcome = data.zone().answer(self.name(), query.rtype(), query.dnssec_ok(), &mut writer);
         if outcome.truncated {
             return self.end = Some(Err(too_long(Full)));
         }
@@ -134,7 +142,7 @@ impl Trail {
         let next = outcome.leaves.map(|next| next.as_wire().to_vec()).filter(|next| {
             snapshot.decide_for(&self.asker, next, query.rtype(), query.rclass()).action != Action::Refuse
         });
-        self.legs.push(Leg::Zone(action));
+        self.legs.push(Leg::Zone(data));
         self.walk(next);
     }
 
@@ -171,13 +179,13 @@ impl Trail {
     }
 
     /// Puts the parts together, and through the same scan that replies of targets go through.
-    fn compose(&self, snapshot: &Snapshot, query: &Query<'_>) -> Followed {
+    fn compose(&self, query: &Query<'_>) -> Followed {
         let mut buffer = vec![0; MESSAGE];
         let mut writer = Writer::new(&mut buffer, MESSAGE - OPT_LEN);
         // A message without records holds any question.
         let _ = writer.question(query.qname(), query.rtype(), query.rclass());
         for section in [Section::Answer, Section::Authority, Section::Additional] {
-            self.put_section(snapshot, query, section, &mut writer).map_err(too_long)?;
+            self.put_section(query, section, &mut writer).map_err(too_long)?;
         }
         let mut bits = own_flags(query.bits) | (self.rcode & bit::RCODE);
         bits |= if self.authoritative == Some(true) { bit::AA } else { 0 };
@@ -198,13 +206,7 @@ impl Trail {
 
     /// Of a part that leads on, what stands beside the CNAMEs is not this question's; but the proof that a CNAME of
     /// our own was rightly made of a wildcard is.
-    fn put_section(
-        &self,
-        snapshot: &Snapshot,
-        query: &Query<'_>,
-        section: Section,
-        writer: &mut Writer<'_>,
-    ) -> Result<(), Full> {
+    fn put_section(&self, query: &Query<'_>, section: Section, writer: &mut Writer<'_>) -> Result<(), Full> {
         for (index, leg) in self.legs.iter().enumerate() {
             let leads_on = index + 1 < self.names.len();
             match leg {
@@ -212,8 +214,8 @@ impl Trail {
                     copy_section(writer, &answer.view(), section, *age)?;
                 }
                 Leg::Target { .. } => {}
-                Leg::Zone(action) => {
-                    let zone = snapshot.zone_of(*action).expect("the same snapshot answered before");
+                Leg::Zone(data) => {
+                    let zone = data.zone();
                     let part = match section {
                         Section::Authority if leads_on => Part::Proof,
                         Section::Additional if leads_on => continue,

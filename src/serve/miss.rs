@@ -2,6 +2,7 @@
 //! it, follow where it leads, and answer within the deadline whatever happens. Nothing waits in here: a client
 //! is filed as a `Waiter` with the question that it waits for, and taken up again when that is over.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,6 +42,12 @@ pub trait ReturnPath {
 
     /// Sends the replies that wait, if it lets them wait.
     fn flush(&self);
+
+    /// Takes a message that others follow, and is done when there is room for one more; false if nobody takes them.
+    /// The last one goes to `answer`.
+    fn more(self: Rc<Self>, _message: &[u8]) -> Pin<Box<dyn Future<Output = bool>>> {
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// A client that waits for targets.
@@ -116,7 +123,7 @@ pub fn begin(worker: &Worker, snapshot: &Held, packet: &[u8], rule: Option<u32>,
 pub fn refresh(worker: &Worker, snapshot: &Held, packet: &[u8], client: &Client, now: Instant) {
     let mut folded = Folded::default();
     let Judged::Ask(query) = judge(packet, &mut folded) else { return };
-    let view = snapshot.view_of(client.address.ip());
+    let view = snapshot.view_of(client.address.ip(), client.key);
     let decision = snapshot.decide(view, query.qname(), query.rtype(), query.rclass());
     let Some(rule) = decision.action.rule() else { return };
     let errand = SnapshotErrand { snapshot: Held::clone(snapshot), of: Of::Rule(rule) };

@@ -1,6 +1,7 @@
 //! Clients' questions and their answers. `turn` is the life of a query, read top to bottom; all transports
 //! call it. What it can't answer at once goes on in `miss`.
 
+mod apart;
 mod builtins;
 mod counts;
 mod diff;
@@ -28,6 +29,7 @@ mod thread;
 mod udp;
 mod views;
 mod worker;
+mod zones;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -58,6 +60,8 @@ pub struct Client {
     pub transport: Transport,
     /// The address of the listener, as it is configured.
     pub listener: SocketAddr,
+    /// What the message was signed with, soundly: an index into the keys.
+    pub key: Option<u32>,
 }
 
 /// What a turn came to.
@@ -71,6 +75,8 @@ pub enum Step {
     /// Targets have to be asked, by this rule for the question's own name, or for what its CNAMEs lead to:
     /// `miss::begin` goes on.
     Later(Option<u32>),
+    /// A transfer, a notice, an update, or signed: `apart::begin` goes on.
+    Apart,
 }
 
 /// A question in the middle of its turn: decided on, and next to be looked for in the cache.
@@ -136,8 +142,13 @@ pub fn open<'a>(
             let why = not_allowed(&snapshot.not_admitted(client));
             return Opened::Done(refuse(counts, transport, &failure, &why, out));
         }
+        // Zones have lists of their own for these.
+        Judged::Apart => return Opened::Done(Step::Apart),
         Judged::Ask(query) => query,
     };
+    if query.is_signed || is_transfer(query.rtype()) {
+        return Opened::Done(Step::Apart);
+    }
     let refused = |why, out| refuse(counts, transport, &Failure::of(&query, rcode::REFUSED), why, out);
     if !asker.admitted && !snapshot.has_own_lists {
         return Opened::Done(refused(&not_allowed(&snapshot.not_admitted(client)), out));
@@ -145,12 +156,6 @@ pub fn open<'a>(
     // Told off rather than ignored: a client in good faith goes to its next server at once.
     if !snapshot.client_rates.allows(&client.address, now) {
         return Opened::Done(refused(&too_fast(), out));
-    }
-
-    // A transfer has many messages; no forwarder can pass them on, and zones aren't given away.
-    if is_transfer(query.rtype()) {
-        let why = ExtendedError::new(ErrorCode::NotSupported, "zone transfers are not served");
-        return Opened::Done(refused(&why, out));
     }
 
     // The one decision, shared with `explain`: in the view that the client belongs to.
@@ -166,8 +171,14 @@ pub fn open<'a>(
     let limit = reply_limit(snapshot, &query, transport);
 
     // Own data before the cache: it can't be stale, and no target may speak for it.
-    if let Some(zone) = snapshot.zone_of(decision.action) {
-        let origin = if matches!(decision.action, Action::Zone(_)) { Origin::Zone } else { Origin::Builtin };
+    if let Some(data) = snapshot.zone_of(decision.action) {
+        let origin = match decision.action {
+            Action::Zone(_) => Origin::Zone,
+            _ => Origin::Builtin,
+        };
+        let Some(zone) = data.zone() else {
+            return Opened::Done(nothing_held(counts, snapshot, decision.action, &query, transport, out));
+        };
         return Opened::Done(match answer_from_zone(zone, &query, limit, out) {
             ZoneReply::Whole { len, rcode } => reply(counts, transport, origin, rcode, len),
             ZoneReply::Leaves => Step::Later(None),
@@ -243,6 +254,20 @@ fn refuse(
 #[cold]
 fn not_allowed(by: &Refused) -> ExtendedError {
     ExtendedError::new(ErrorCode::Prohibited, format!("this client is not in {by}"))
+}
+
+/// RFC 1034 section 4.3.5: a secondary that has nothing which still holds does not answer.
+#[cold]
+fn nothing_held(
+    counts: &WorkerCounts,
+    snapshot: &Snapshot,
+    action: Action,
+    query: &Query<'_>,
+    transport: Transport,
+    out: &mut [u8],
+) -> Step {
+    let len = write_error(out, &Failure::of(query, rcode::SERVFAIL), snapshot.why_nothing(action).as_ref());
+    reply(counts, transport, Origin::Failed, rcode::SERVFAIL, len)
 }
 
 #[cold]

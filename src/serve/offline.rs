@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::explain;
 use super::reports::facts;
 use super::snapshot::{Built, Snapshot};
+use super::zones::OwnZone;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostic;
 use crate::control::report;
@@ -45,8 +46,9 @@ impl Offline {
         &self.0.config
     }
 
-    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
-        self.0.zones.iter().map(AsRef::as_ref)
+    /// Those that can be read without a server: a fetched zone's names are not in the files.
+    pub fn zones(&self) -> impl Iterator<Item = Arc<Zone>> {
+        self.0.zones.iter().filter_map(OwnZone::shown)
     }
 
     pub fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation {

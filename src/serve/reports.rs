@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::builtins::builtins;
 use super::counts::{self, Transport, WorkerCounts};
@@ -14,6 +14,7 @@ use crate::control::report;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::{Exchanges, Registry, Series};
 use crate::policy::Action;
+use crate::transfer::held::{Held, Source};
 
 pub fn tracing_level(level: LogLevel) -> tracing::Level {
     match level {
@@ -34,12 +35,37 @@ pub fn listener_reports(addresses: &[SocketAddr]) -> Vec<report::Listener> {
 }
 
 pub fn zone_reports(snapshot: &Snapshot) -> Vec<report::ZoneStatus> {
-    let zone = |zone: &Arc<crate::zone::Zone>| report::ZoneStatus {
-        name: zone.name().to_string(),
-        serial: zone.serial(),
-        records: zone.records() as u64,
+    snapshot.zones.iter().map(|own| zone_report(&own.held)).collect()
+}
+
+fn zone_report(held: &Held) -> report::ZoneStatus {
+    let (terms, story, zone) = (held.terms(), held.story(), held.zone());
+    let secondary = terms.source == Source::Primaries;
+    let now = SystemTime::now();
+    let until = |time: Option<SystemTime>| {
+        time.filter(|_| secondary).map(|time| time.duration_since(now).unwrap_or_default().as_secs())
     };
-    snapshot.zones.iter().map(zone).collect()
+    report::ZoneStatus {
+        name: terms.name.to_string(),
+        kind: if secondary { report::ZoneKind::Secondary } else { report::ZoneKind::Primary },
+        serial: zone.as_ref().map(|zone| zone.serial()),
+        records: zone.as_ref().map_or(0, |zone| zone.records() as u64),
+        primary: story.primary,
+        next_refresh_secs: until(story.next_refresh),
+        expires_secs: until(story.expires),
+        journal_bytes: story.journal_octets,
+        counts: report::ZoneCounts {
+            transfers_out: story.transfers_out,
+            transfers_in: story.transfers_in,
+            notices_in: story.notices_in,
+            updates: story.updates,
+            updates_refused: story.updates_refused,
+        },
+        failure: story.failure.map(|(at, reason)| report::ZoneFailure {
+            secs_ago: now.duration_since(at).unwrap_or_default().as_secs(),
+            reason,
+        }),
+    }
 }
 
 pub fn view_reports(snapshot: &Snapshot) -> Vec<report::ViewStatus> {

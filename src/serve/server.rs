@@ -30,6 +30,7 @@ use crate::forward::coalesce::InFlight;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::Registry;
 use crate::sys;
+use crate::transfer::desk::Desk;
 use crate::wire::name::Name;
 
 /// A listener that goes is given so long to answer what has arrived.
@@ -136,12 +137,15 @@ impl Prepared {
         for &address in &addresses {
             listen::check_free(address).map_err(|source| StartError::Listen { address, source })?;
         }
+        let desk = Desk::start().map_err(|source| StartError::Worker { source })?;
+        desk.hold(self.snapshot.zones.iter().map(|zone| Arc::clone(&zone.held)).collect());
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(self.snapshot),
             in_flight: InFlight::default(),
             inboxes: (0..count).map(|_| Inbox::default()).collect(),
             connections: Connections::default(),
             loops: Loops::default(),
+            desk: Some(desk),
         });
         let worker =
             |index| thread::start(index, Arc::clone(&shared)).map_err(|source| StartError::Worker { source });
@@ -268,6 +272,9 @@ impl Server {
         new.take_effect();
         let new = Arc::new(new);
         self.shared.snapshot.store(Arc::clone(&new));
+        if let Some(desk) = &self.shared.desk {
+            desk.hold(new.zones.iter().map(|zone| Arc::clone(&zone.held)).collect());
+        }
         running.close_others(&wanted);
         drop(running);
         self.reloads.fetch_add(1, Relaxed);

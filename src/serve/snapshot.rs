@@ -13,6 +13,7 @@ use super::counts::Decisions;
 use super::names::{self, Names};
 use super::rates::ClientRates;
 use super::views::{self, View};
+use super::zones::{self, Data, OwnZone};
 use super::{limits_of, tags};
 use crate::cache::Cache;
 use crate::config::diagnostic::Diagnostic;
@@ -24,8 +25,10 @@ use crate::forward::target::Target;
 use crate::policy::access::AccessList;
 use crate::policy::{Action, Policy, RuleAction};
 use crate::wire::answer::TtlLimits;
+use crate::wire::edns::ExtendedError;
 use crate::wire::name::Name;
 use crate::wire::rdata::rtype;
+use crate::wire::tsig;
 use crate::zone::Zone;
 
 pub struct Snapshot {
@@ -37,7 +40,9 @@ pub struct Snapshot {
     pub doors: Vec<(SocketAddr, Arc<AccessList>)>,
     /// Some rule, zone or view has a list of its own.
     pub has_own_lists: bool,
-    pub zones: Vec<Arc<Zone>>,
+    pub zones: Vec<OwnZone>,
+    /// What messages are signed with, in the order of the configuration.
+    pub keys: Vec<Arc<tsig::Key>>,
     pub endpoints: Vec<Arc<Endpoint>>,
     pub rules: Vec<Rule>,
     pub cache: Arc<Cache>,
@@ -99,16 +104,16 @@ impl Snapshot {
         now: Instant,
     ) -> Built {
         let mut diagnostics = loaded.diagnostics;
-        let zones = load_zones(&loaded.zones, before, &mut diagnostics);
+        let files = zones::read_files(&loaded.zones, &mut diagnostics);
         let Some(config) = loaded.config else { return Built { snapshot: None, diagnostics } };
         let errors = config::diagnostic::count(&diagnostics).errors;
-        let snapshot = (errors == 0).then(|| Snapshot::assemble(config, zones, before, registry, names, now));
+        let snapshot = (errors == 0).then(|| Snapshot::assemble(config, files, before, registry, names, now));
         Built { snapshot, diagnostics }
     }
 
     fn assemble(
         config: Config,
-        zones: Vec<Arc<Zone>>,
+        files: Vec<Option<Arc<Zone>>>,
         before: Option<&Snapshot>,
         registry: &Arc<Registry>,
         names: &Arc<Names>,
@@ -116,6 +121,8 @@ impl Snapshot {
     ) -> Snapshot {
         let (endpoints, rates) = endpoints(&config, before, names, now);
         let rules = tags::rules(&config, before);
+        let keys = zones::keys(&config);
+        let zones = zones::zones(&config, files, &keys, before);
         let kept = before.filter(|before| before.config.cache.size_bytes == config.cache.size_bytes);
         Snapshot {
             access: Arc::clone(&config.server.allow),
@@ -137,6 +144,7 @@ impl Snapshot {
             has_own_lists: views::has_own_lists(&config),
             config,
             zones,
+            keys,
             endpoints,
             rules,
         }
@@ -145,9 +153,9 @@ impl Snapshot {
     /// The same configuration, with the addresses that its targets' names have now. Rules keep their tags, so what is
     /// cached stays.
     pub fn with_new_addresses(&self, now: Instant) -> Snapshot {
-        let zones = self.zones.clone();
+        let files = vec![None; self.zones.len()];
         let new =
-            Snapshot::assemble(self.config.clone(), zones, Some(self), &self.registry, &self.names, now);
+            Snapshot::assemble(self.config.clone(), files, Some(self), &self.registry, &self.names, now);
         Snapshot { loaded_at: self.loaded_at, ..new }
     }
 
@@ -170,15 +178,24 @@ impl Snapshot {
         for (target, rate) in &self.rates {
             target.guard.set(*rate);
         }
+        self.zones.iter().for_each(OwnZone::take_effect);
     }
 
     /// The zone behind an action, if it is one that zones answer.
-    pub fn zone_of(&self, action: Action) -> Option<&Zone> {
+    pub fn zone_of(&self, action: Action) -> Option<Data> {
         match action {
-            Action::Zone(index) => self.zones.get(index as usize).map(Arc::as_ref),
-            Action::Builtin(index) => builtins().get(index as usize).map(|builtin| &builtin.zone),
+            Action::Zone(index) => self.zones.get(index as usize).map(|zone| Data::Held(zone.held.zone())),
+            Action::Builtin(index) => {
+                builtins().get(index as usize).map(|builtin| Data::Builtin(&builtin.zone))
+            }
             _ => None,
         }
+    }
+
+    /// Why a zone that decides has nothing to answer with.
+    pub fn why_nothing(&self, action: Action) -> Option<ExtendedError> {
+        let Action::Zone(index) = action else { return None };
+        self.zones.get(index as usize).map(OwnZone::why_nothing)
     }
 
     /// The rule behind an action, if it is one that targets answer.
@@ -244,31 +261,6 @@ pub fn policy_action(action: config::RuleAction) -> RuleAction {
         config::RuleAction::Forward { .. } => RuleAction::Forward,
         config::RuleAction::System => RuleAction::System,
     }
-}
-
-/// Loads all zone files; one whose content is as before is the one before.
-fn load_zones(
-    wanted: &[config::Zone],
-    before: Option<&Snapshot>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Arc<Zone>> {
-    // Views may have zones of one name.
-    let old: HashMap<(&Name, u64), &Arc<Zone>> = before
-        .iter()
-        .flat_map(|before| &before.zones)
-        .map(|zone| ((zone.name(), zone.digest()), zone))
-        .collect();
-    let mut zones = Vec::new();
-    for wanted in wanted {
-        let loaded = Zone::load(&wanted.name, &wanted.file);
-        diagnostics.extend(loaded.diagnostics);
-        let Some(zone) = loaded.zone else { continue };
-        match old.get(&(&wanted.name, zone.digest())) {
-            Some(same) => zones.push(Arc::clone(same)),
-            None => zones.push(Arc::new(zone)),
-        }
-    }
-    zones
 }
 
 /// Endpoints with their targets; a target that was in the endpoint of this name before is the same, with all

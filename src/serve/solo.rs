@@ -38,6 +38,7 @@ impl Solo {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 53535)),
                 transport: Transport::Udp,
                 listener: SocketAddr::from((Ipv4Addr::LOCALHOST, 53)),
+                key: None,
             },
             out: Box::new([0; DATAGRAM]),
         })
@@ -48,7 +49,7 @@ impl Solo {
         let mut folded = Folded::default();
         let Judged::Ask(query) = judge(query, &mut folded) else { return false };
         let decision = self.snapshot.decide(
-            self.snapshot.view_of(self.client.address.ip()),
+            self.snapshot.view_of(self.client.address.ip(), None),
             query.qname(),
             query.rtype(),
             query.rclass(),
@@ -60,7 +61,7 @@ impl Solo {
         }
         let answer = Answer::from_reply(reply, query.question(), &scanned, self.snapshot.ttls, false);
         let lifetime = lifetime(&scanned, self.snapshot.ttls);
-        let own = self.snapshot.own_cache(self.snapshot.view_of(self.client.address.ip()));
+        let own = self.snapshot.own_cache(self.snapshot.view_of(self.client.address.ip(), None));
         let key = Key::of(&query, subnet_of(&self.snapshot, rule, &query), own, rule.tag);
         let cache = &self.snapshot.cache;
         cache.insert(&key, cache.hash(&key), cache.now(), seconds(lifetime), &answer);
@@ -71,7 +72,7 @@ impl Solo {
     pub fn turn(&mut self, packet: &[u8]) -> Option<&[u8]> {
         match turn(&self.counts, &self.snapshot, packet, &self.client, self.now, &mut self.out[..]) {
             Step::Reply(len) | Step::ReplyAndRefresh(len) => Some(&self.out[..len]),
-            Step::Silence | Step::Later(_) => None,
+            Step::Silence | Step::Later(_) | Step::Apart => None,
         }
     }
 }

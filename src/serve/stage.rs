@@ -28,7 +28,8 @@ use crate::forward::target::Target;
 use crate::forward::{FlightId, Inlet, Ticket, Transport, Trouble};
 use crate::limits::{DATAGRAM, MESSAGE, PORTS_PER_TARGET, QUERY_DEADLINE};
 use crate::sys::Local;
-use crate::wire::header::{HEADER, u16_at};
+use crate::transfer::desk::bare_reply;
+use crate::wire::header::{HEADER, rcode, u16_at};
 use crate::wire::name::Name;
 
 /// As the network does: an ID is free again a while after its question counts as lost.
@@ -99,6 +100,7 @@ impl Stage {
             inboxes: (0..workers).map(|_| Inbox::default()).collect(),
             connections: Default::default(),
             loops: Default::default(),
+            desk: None,
         });
         let mut stage = Stage {
             shared,
@@ -186,7 +188,7 @@ impl Stage {
         let (transport, room) = if over_tcp { (Way::Tcp, MESSAGE) } else { (Way::Udp, DATAGRAM) };
         // There are no listeners here, so the first stands for all.
         let listener = snapshot.config.server.listen[0];
-        let client = Client { address, transport, listener };
+        let client = Client { address, transport, listener, key: None };
         let path = Rc::new(Path { query, room, ear: Rc::clone(&self.ears[worker.index]) });
         let ticks = snapshot.cache.ticks(now);
         match turn(&worker.counts, &snapshot, packet, &client, ticks, &mut self.out[..room]) {
@@ -196,6 +198,11 @@ impl Stage {
                 path.ear.borrow_mut().take(query, self.out[..len].to_vec());
                 miss::refresh(worker, &snapshot, packet, &client, now);
                 worker.settle(now);
+            }
+            // There is no zone desk on a stage, and no signature.
+            Step::Apart => {
+                let reply = bare_reply(packet, rcode::NOTIMP);
+                path.ear.borrow_mut().take(query, reply);
             }
             Step::Later(rule) => {
                 let back = Back { client, local: None, path };

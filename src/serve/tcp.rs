@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::counts::{Loss, Transport};
 use super::miss::{Back, ReturnPath};
 use super::worker::{Connections, Seat, Stop, Worker};
-use super::{Client, Step, miss, turn};
+use super::{Client, Step, apart, miss, turn};
 use crate::forward::Inlet;
 use crate::limits::{TCP_UNSENT, TCP_WAITING_PER_CONNECTION};
 use crate::sys::Local;
@@ -38,7 +39,8 @@ pub async fn accept(listener: TcpListener, address: SocketAddr, worker: Rc<Worke
         match accepted {
             Ok((stream, peer)) => match Connections::admit(&worker.shared, peer.ip()) {
                 Some(seat) => {
-                    let client = Client { address: peer, transport: Transport::Tcp, listener: address };
+                    let client =
+                        Client { address: peer, transport: Transport::Tcp, listener: address, key: None };
                     tokio::task::spawn_local(serve(stream, client, Rc::clone(&worker), seat, stop.clone()));
                 }
                 None => worker.counts.lost(Loss::Connections, 1),
@@ -57,6 +59,8 @@ struct Connection {
     wake: Notify,
     /// Room for questions or answers again, or nothing left to wait for.
     room: Notify,
+    /// The writer has taken what was unsent; for those who send many messages.
+    taken: Notify,
     waiting: Cell<usize>,
     writing: Cell<bool>,
     broken: Cell<bool>,
@@ -72,6 +76,7 @@ async fn serve(stream: TcpStream, client: Client, worker: Rc<Worker>, seat: Seat
         unsent: RefCell::default(),
         wake: Notify::new(),
         room: Notify::new(),
+        taken: Notify::new(),
         waiting: Cell::new(0),
         writing: Cell::new(false),
         broken: Cell::new(false),
@@ -145,6 +150,12 @@ impl Connection {
                     miss::refresh(&self.worker, &snapshot, message, &self.client, now);
                     self.worker.settle(now);
                 }
+                Step::Apart => {
+                    self.waiting.set(self.waiting.get() + 1);
+                    let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
+                    let back = Back { client: self.client, local: None, path };
+                    apart::begin(&self.worker, &snapshot, message, back, std::time::Instant::now());
+                }
                 Step::Later(rule) => {
                     self.waiting.set(self.waiting.get() + 1);
                     let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
@@ -204,6 +215,17 @@ impl ReturnPath for Connection {
 
     /// The writer sends of its own accord.
     fn flush(&self) {}
+
+    fn more(self: Rc<Self>, message: &[u8]) -> Pin<Box<dyn Future<Output = bool>>> {
+        self.append(message);
+        self.wake.notify_one();
+        Box::pin(async move {
+            while !self.broken.get() && self.unsent.borrow().len() >= TCP_UNSENT {
+                self.taken.notified().await;
+            }
+            !self.broken.get()
+        })
+    }
 }
 
 /// Sends answers as they come, several in one write. A client that takes none for the idle timeout is gone.
@@ -223,6 +245,7 @@ async fn send(connection: Rc<Connection>, mut write: OwnedWriteHalf, idle: Durat
             }
         }
         connection.room.notify_one();
+        connection.taken.notify_waiters();
         if connection.broken.get() {
             return;
         }

@@ -17,7 +17,7 @@ use super::counts::{Loss, Transport};
 use super::miss::{Back, ReturnPath};
 use super::snapshot::Snapshot;
 use super::worker::{Stop, Worker};
-use super::{Asked, Client, Held, Opened, Step, conclude, miss, open};
+use super::{Asked, Client, Held, Opened, Step, apart, conclude, miss, open};
 use crate::forward::Inlet;
 use crate::limits::{BATCH, BATCHES_PER_TURN};
 use crate::sys::{Batch, Local, wait_for_datagrams};
@@ -30,6 +30,8 @@ struct Left {
     later: SmallVec<[(usize, Option<u32>); BATCH]>,
     /// Answered, and worth asking anew.
     refresh: SmallVec<[usize; BATCH]>,
+    /// Transfers, notices, updates, signed questions: few, if any.
+    apart: Vec<usize>,
 }
 
 /// One address, over UDP, on one worker.
@@ -115,7 +117,7 @@ impl Listener {
         let incoming = &*incoming;
         let snapshot = self.worker.shared.snapshot.load_full();
         let left = self.answer_batch(&snapshot, incoming, count);
-        if !left.later.is_empty() || !left.refresh.is_empty() {
+        if !left.later.is_empty() || !left.refresh.is_empty() || !left.apart.is_empty() {
             self.begin(&snapshot, incoming, &left);
         }
         count
@@ -137,6 +139,7 @@ impl Listener {
                 left.refresh.push(index);
             }
             Step::Later(rule) => left.later.push((index, rule)),
+            Step::Apart => left.apart.push(index),
         };
         for (index, folded) in (0..count).zip(folded.iter_mut()) {
             let Some(address) = incoming.peer(index) else { continue };
@@ -195,17 +198,25 @@ impl Listener {
             let (Some(address), Some(packet)) = (incoming.peer(index), incoming.datagram(index)) else {
                 continue;
             };
-            self.waiting.set(self.waiting.get() + 1);
-            let client = self.client(address);
-            let path: Rc<dyn ReturnPath> = Rc::<Self>::clone(self);
-            let back = Back { client, local: incoming.local(index), path };
-            miss::begin(&self.worker, snapshot, packet, rule, back, now);
+            miss::begin(&self.worker, snapshot, packet, rule, self.back(address, incoming.local(index)), now);
+        }
+        for &index in &left.apart {
+            let (Some(address), Some(packet)) = (incoming.peer(index), incoming.datagram(index)) else {
+                continue;
+            };
+            apart::begin(&self.worker, snapshot, packet, self.back(address, incoming.local(index)), now);
         }
         self.worker.settle(now);
     }
 
     fn client(&self, address: SocketAddr) -> Client {
-        Client { address, transport: Transport::Udp, listener: self.address }
+        Client { address, transport: Transport::Udp, listener: self.address, key: None }
+    }
+
+    /// The way back to one who waits.
+    fn back(self: &Rc<Self>, address: SocketAddr, local: Option<Local>) -> Back {
+        self.waiting.set(self.waiting.get() + 1);
+        Back { client: self.client(address), local, path: Rc::<Self>::clone(self) }
     }
 
     fn send(&self, outgoing: &mut Batch) {

@@ -29,6 +29,8 @@ pub struct View {
 #[derive(Clone, Copy)]
 pub struct Asker {
     ip: IpAddr,
+    /// What the question was signed with, soundly: an index into the keys.
+    key: Option<u32>,
     pub view: ViewIndex,
     /// The list of the listener or the server lets the client in.
     pub admitted: bool,
@@ -61,16 +63,16 @@ impl Snapshot {
     pub fn asker(&self, client: &Client) -> Asker {
         let ip = client.address.ip();
         let listener = if self.doors.is_empty() { None } else { self.door_of(client.listener) };
-        let admitted = listener.unwrap_or(&self.access).allows(ip);
-        Asker { ip, view: self.view_of(ip), admitted }
+        let admitted = listener.unwrap_or(&self.access).allows_with(ip, client.key);
+        Asker { ip, key: client.key, view: self.view_of(ip, client.key), admitted }
     }
 
-    /// The first view that is for this client.
-    pub fn view_of(&self, client: IpAddr) -> ViewIndex {
+    /// The first view that is for this client and the key of its message.
+    pub fn view_of(&self, client: IpAddr, key: Option<u32>) -> ViewIndex {
         if self.views.is_empty() {
             return None;
         }
-        self.views.iter().position(|view| view.clients.allows(client)).map(|index| index as u16)
+        self.views.iter().position(|view| view.clients.allows_with(client, key)).map(|index| index as u16)
     }
 
     #[cold]
@@ -122,7 +124,7 @@ impl Snapshot {
     /// the place of the view's, and that in the place of the listener's and the server's.
     pub fn refusal(&self, asker: &Asker, action: Action) -> Option<Refused> {
         if let Some((allow, refused)) = self.own_list(action).or_else(|| self.list_of_view(asker.view)) {
-            return (!allow.allows(asker.ip)).then_some(refused);
+            return (!allow.allows_with(asker.ip, asker.key)).then_some(refused);
         }
         (!asker.admitted).then_some(Refused::Server)
     }
@@ -169,6 +171,17 @@ impl Snapshot {
     /// The marks of all views that share nothing.
     pub fn own_caches(&self) -> HashSet<u16> {
         self.views.iter().map(|view| view.own).chain([0]).collect()
+    }
+
+    /// The zone of exactly this name that a view has or inherits.
+    pub fn zone_in(&self, view: ViewIndex, name: &[u8]) -> Option<u32> {
+        match self.view(view) {
+            None => self.policy.zone_at(name),
+            Some((_, view)) => {
+                let general = || self.policy.zone_at(name).filter(|_| view.inherit);
+                view.policy.zone_at(name).or_else(general)
+            }
+        }
     }
 
     /// The rules of exactly this domain: the general one, then those of views.

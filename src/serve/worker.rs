@@ -24,6 +24,7 @@ use crate::forward::coalesce::InFlight;
 use crate::forward::exchange::{Exchange, Finished};
 use crate::forward::{Fetched, FlightId, Inlet, Ticket, Transport, Trouble};
 use crate::limits::{MESSAGE, PROBE_ROUND};
+use crate::transfer::desk::Desk;
 
 /// What all workers share.
 pub struct Shared {
@@ -33,6 +34,8 @@ pub struct Shared {
     pub inboxes: Vec<Inbox>,
     pub connections: Connections,
     pub loops: Loops,
+    /// Where transfers, notices and updates go; none on a stage.
+    pub desk: Option<Desk>,
 }
 
 /// What other workers tell one about questions that its clients wait for too.

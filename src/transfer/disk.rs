@@ -112,6 +112,29 @@ impl Disk {
         Ok((disk, Some(Kept { zone, deltas: deltas.into_iter().map(Arc::new).collect(), origin, vouched })))
     }
 
+    /// The same where what is there can't be read: it is put aside, for whoever wants to look.
+    pub fn anew(folder: &Path, view: &str, name: &Name) -> Result<Disk, DiskError> {
+        let base = file_name(view, name);
+        for ending in ["copy", "journal"] {
+            let path = folder.join(format!("{base}.{ending}"));
+            match fs::rename(&path, folder.join(format!("{base}.{ending}.damaged"))) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(DiskError::Io { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(Disk::open(folder, view, name)?.0)
+    }
+
+    pub fn origin(&self) -> u64 {
+        self.origin
+    }
+
+    pub fn vouched(&self) -> u64 {
+        self.vouched
+    }
+
     fn damaged(&self, path: &Path, why: String) -> DiskError {
         DiskError::Damaged { path: path.into(), why }
     }

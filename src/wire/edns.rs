@@ -49,11 +49,13 @@ pub fn visit_options<'a>(rdata: &'a [u8], mut see: impl FnMut(u16, &'a [u8])) ->
 pub enum ErrorCode {
     Other = 0,
     StaleAnswer = 3,
+    NotReady = 14,
     Prohibited = 18,
     NotAuthoritative = 20,
     NotSupported = 21,
     NoReachableAuthority = 22,
     NetworkError = 23,
+    InvalidData = 24,
 }
 
 /// An Extended DNS Error: the code, and text for whoever reads it.

@@ -2,7 +2,7 @@
 //! Reads each octet once and borrows it; no count in the packet is trusted for anything but a walk.
 
 use super::edns::{self, Edns};
-use super::header::{HEADER, bit, rcode, u16_at, u32_at};
+use super::header::{HEADER, bit, opcode, rcode, u16_at, u32_at};
 use super::name::{self, MAX_NAME};
 use super::rdata::{class, rtype};
 
@@ -14,6 +14,8 @@ pub enum Judged<'a> {
     /// Answered by its header and, where it could be read, its question.
     Error(Early<'a>),
     Ask(Query<'a>),
+    /// A notice or an update: no question, and not for a turn.
+    Apart,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub struct Query<'a> {
     rtype: u16,
     rclass: u16,
     pub edns: Option<Edns<'a>>,
+    /// There is a TSIG record, which nobody has checked.
+    pub is_signed: bool,
     /// The question as the client spelled it: name, type, class.
     spelled: &'a [u8],
     /// The same, name in lower case.
@@ -102,6 +106,9 @@ pub fn judge<'a>(packet: &'a [u8], folded: &'a mut Folded) -> Judged<'a> {
     let early = |rcode, question, edns| Judged::Error(Early { id, bits, rcode, question, edns });
     let question = question_of(packet);
     if bits & bit::OPCODE != 0 {
+        if matches!(bits & bit::OPCODE, opcode::NOTIFY | opcode::UPDATE) {
+            return Judged::Apart;
+        }
         // RFC 8906 section 8.1.4: NOTIMP. What such a message holds behind the question isn't ours to read.
         return early(rcode::NOTIMP, question.unwrap_or_default(), None);
     }
@@ -111,8 +118,8 @@ pub fn judge<'a>(packet: &'a [u8], folded: &'a mut Folded) -> Judged<'a> {
         return early(rcode::FORMERR, &[], None);
     }
     let Some(spelled) = question else { return early(rcode::FORMERR, &[], None) };
-    let edns = match opt_of(packet, HEADER + spelled.len()) {
-        Ok(edns) => edns,
+    let (edns, is_signed) = match opt_of(packet, HEADER + spelled.len()) {
+        Ok(found) => found,
         Err(Malformed) => return early(rcode::FORMERR, spelled, None),
     };
     if edns.is_some_and(|edns| edns.version > 0) {
@@ -126,7 +133,7 @@ pub fn judge<'a>(packet: &'a [u8], folded: &'a mut Folded) -> Judged<'a> {
     let question = &mut folded.0[..spelled.len()];
     question.copy_from_slice(spelled);
     name::fold_in_place(&mut question[..name.len()]);
-    Judged::Ask(Query { id, bits, rtype, rclass, edns, spelled, question })
+    Judged::Ask(Query { id, bits, rtype, rclass, edns, is_signed, spelled, question })
 }
 
 /// Types that exist only in other places of a message (RFC 6895 section 3.1), never as a question.
@@ -145,12 +152,12 @@ fn question_of(packet: &[u8]) -> Option<&[u8]> {
 
 struct Malformed;
 
-/// Walks the records behind the question and gives what the one OPT says. Counts only bound the walk: each
+/// Walks the records behind the question and gives what the one OPT says, and whether there is a TSIG. Counts only bound the walk: each
 /// record takes at least 11 octets of the packet.
-fn opt_of(packet: &[u8], mut at: usize) -> Result<Option<Edns<'_>>, Malformed> {
+fn opt_of(packet: &[u8], mut at: usize) -> Result<(Option<Edns<'_>>, bool), Malformed> {
     let before_additional = u32::from(u16_at(packet, 6)) + u32::from(u16_at(packet, 8));
     let records = before_additional + u32::from(u16_at(packet, 10));
-    let mut found = None;
+    let (mut found, mut is_signed) = (None, false);
     for index in 0..records {
         let name_end = skip_name(packet, at).ok_or(Malformed)?;
         let fixed = packet.get(name_end..name_end + 10).ok_or(Malformed)?;
@@ -163,9 +170,10 @@ fn opt_of(packet: &[u8], mut at: usize) -> Result<Option<Edns<'_>>, Malformed> {
             }
             found = Some(read_opt(fixed, rdata)?);
         }
+        is_signed |= u16_at(fixed, 0) == rtype::TSIG;
         at = rdata_at + rdata.len();
     }
-    Ok(found)
+    Ok((found, is_signed))
 }
 
 fn read_opt<'a>(fixed: &[u8], rdata: &'a [u8]) -> Result<Edns<'a>, Malformed> {

@@ -293,6 +293,7 @@ impl Signature {
 }
 
 /// A signed exchange from one side: the request, then each message that answers it.
+#[derive(Clone)]
 pub struct Chain {
     key: Arc<Key>,
     digest: Digest,
@@ -479,6 +480,7 @@ fn unsigned(key: &Key, message: &[u8], time: u64, error: u16, other: Vec<u8>) ->
 }
 
 /// A running hash, keyed.
+#[derive(Clone)]
 enum Digest {
     Sha1(Hmac<Sha1>),
     Sha224(Hmac<Sha224>),

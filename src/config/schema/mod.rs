@@ -31,8 +31,8 @@ pub(super) use self::server::{MAX_WORKERS, WrittenListener};
 use self::server::{listener, server};
 pub(super) use self::view::WrittenView;
 use self::view::view;
-pub(super) use self::zone::WrittenZone;
 use self::zone::zone;
+pub(super) use self::zone::{WrittenPeer, WrittenZone};
 use super::files::{self, ConfigFile};
 use super::reader::{At, Faults, Node, Table, integer, read_table};
 use super::source::{Place, Source};
@@ -187,7 +187,7 @@ fn document<'a>(
         view_rules,
     } = written;
     once(&mut top, "server", "[server]", set, faults, |t| {
-        server(t, &mut config.server, listen, system, bootstrap, allow)
+        server(t, &mut config.server, listen, system, bootstrap, allow, source)
     });
     once(&mut top, "cache", "[cache]", set, faults, |t| cache(t, &mut config.cache));
     once(&mut top, "control", "[control]", set, faults, |t| control(t, &mut config.control, source));

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Section;
 use super::access::{WrittenAccess, clients};
+use super::{Section, beside};
 use crate::config::Server;
 use crate::config::reader::{At, Faults, Table, at, list, some, string, whole};
+use crate::config::source::Source;
 use crate::config::value::{duration, label, listen_address, server_address};
 
 /// More threads than the cores of any machine that serves DNS alone.
@@ -28,6 +29,7 @@ pub(super) fn server(
     system: &mut Option<At<String>>,
     bootstrap: &mut Vec<At<SocketAddr>>,
     allow: &mut Option<WrittenAccess>,
+    source: &Source,
 ) {
     let addresses = list(at(string("\"127.0.0.1:5353\"", listen_address)));
     let addresses =
@@ -44,6 +46,8 @@ pub(super) fn server(
         server.bootstrap = addresses.iter().map(|address| address.value).collect();
         *bootstrap = addresses;
     }
+    let state = string("\"/var/lib/dnsfwd\"", |text| Ok(beside(source, text)));
+    server.state = table.get("state", state).or(server.state.take());
     *allow = table.get("allow", clients).or(allow.take());
     table.set("max_udp_size", whole(UDP_SIZES), &mut server.max_udp_size);
     table.set("tcp_connections", whole(TCP_CONNECTIONS), &mut server.tcp_connections);

@@ -73,3 +73,11 @@ fn codes(text: &str) -> Vec<String> {
     let folder = Folder::new(&[("dnsfwd.toml", text)]);
     folder.load().diagnostics.into_iter().map(|fault| fault.code).collect()
 }
+
+/// The master file of a zone that has one.
+fn file_of(zone: &super::Zone) -> &std::path::Path {
+    match &zone.source {
+        super::ZoneSource::File { file, .. } => file,
+        super::ZoneSource::Primaries(_) => panic!("{} is fetched", zone.name),
+    }
+}

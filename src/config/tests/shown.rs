@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::super::diagnostic::{count, render};
 use super::super::{Config, RuleAction, defaults};
-use super::{Folder, load_from};
+use super::{Folder, file_of, load_from};
 
 /// 32 octets.
 const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n";
@@ -89,7 +89,7 @@ fn hybrid() {
     assert_eq!(config.rules.at(3).action, RuleAction::Forward { endpoint: 1 });
     assert_eq!(config.server.system, Some(1));
     assert_eq!(config.zones[0].name.to_string(), "anycompany.corp");
-    assert_eq!(config.zones[0].file, conf("examples/anycompany.corp.zone"));
+    assert_eq!(file_of(&config.zones[0]), conf("examples/anycompany.corp.zone"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::super::{Algorithm, Expect, Freshness, LogFormat, LogLevel, Probe, RuleAction, defaults, load};
-use super::{Folder, codes, load_with, machine, sound};
+use super::{Folder, codes, file_of, load_with, machine, sound};
 use crate::wire::name::Name;
 use crate::wire::rdata::rtype;
 
@@ -304,7 +304,7 @@ fn a_folder_of_files_is_read_in_order() {
         config.files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["dnsfwd.toml", "10-endpoint.toml", "20-rule.toml", "30-zone.toml"]);
     assert_eq!((config.server.workers, config.server.az.as_deref()), (3, Some("a")));
-    assert!(config.zones[0].file.ends_with("conf.d/z.zone"));
+    assert!(file_of(&config.zones[0]).ends_with("conf.d/z.zone"));
 }
 
 #[test]

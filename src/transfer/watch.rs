@@ -1,0 +1,105 @@
+//! Looks at a zone's file now and then, and reads it anew when it has changed. A file with faults changes nothing.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::held::{Held, Source};
+use crate::config::diagnostic::{Diagnostic, Severity};
+use crate::limits::WATCH_EVERY;
+use crate::zone::Zone;
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    inode: u64,
+    octets: u64,
+    modified: (i64, i64),
+}
+
+fn mark(file: &Path) -> Option<Mark> {
+    let metadata = std::fs::metadata(file).ok()?;
+    let modified = (metadata.mtime(), metadata.mtime_nsec());
+    Some(Mark { inode: metadata.ino(), octets: metadata.len(), modified })
+}
+
+/// Runs as long as the zone is in the configuration.
+pub async fn keep(held: Arc<Held>) {
+    let Source::File { file, .. } = held.terms().source.clone() else { return };
+    let mut known = mark(&file);
+    let mut seen = known;
+    loop {
+        sleep(WATCH_EVERY).await;
+        let now = mark(&file);
+        // Read when it has been left alone for one look: whoever writes it may be in the middle.
+        if now == known || now.is_none() || std::mem::replace(&mut seen, now) != now {
+            continue;
+        }
+        known = now;
+        let own = Arc::clone(&held);
+        if let Err(error) = spawn_blocking(move || log(&own, &read_again(&own))).await {
+            tracing::error!(zone = %held.terms().name, %error, "a zone file failed; this is a fault of dnsfwd");
+        }
+    }
+}
+
+/// What reading a zone's file anew came to.
+pub struct Reread {
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether there was a zone to take; if not, the old one goes on.
+    pub taken: bool,
+    pub changed: bool,
+    pub warning: Option<String>,
+}
+
+/// Reads the file and takes what is in it, if that is a zone.
+pub fn read_again(held: &Held) -> Reread {
+    let terms = held.terms();
+    let Source::File { file, .. } = &terms.source else {
+        return Reread { diagnostics: Vec::new(), taken: false, changed: false, warning: None };
+    };
+    let loaded = Zone::load(&terms.name, file);
+    let diagnostics = loaded.diagnostics;
+    let Some(zone) = loaded.zone else {
+        let first = diagnostics.iter().find(|fault| fault.severity == Severity::Error);
+        let why = first.map_or_else(
+            || "the file can't be read".to_owned(),
+            |fault| format!("{}:{}: {}", fault.file.display(), fault.line, fault.message),
+        );
+        held.failed(why);
+        return Reread { diagnostics, taken: false, changed: false, warning: None };
+    };
+    let digest = |held: &Held| held.zone().as_ref().map(|zone| zone.digest());
+    let before = digest(held);
+    let warning = held.take_file(Arc::new(zone));
+    match &warning {
+        Some(warning) => held.failed(warning.clone()),
+        None => held.tell(|story| story.failure = None),
+    }
+    Reread { diagnostics, taken: true, changed: digest(held) != before, warning }
+}
+
+fn log(held: &Held, reread: &Reread) {
+    let zone = &held.terms().name;
+    for fault in &reread.diagnostics {
+        let place = format!("{}:{}:{}", fault.file.display(), fault.line, fault.column);
+        match fault.severity {
+            Severity::Error => tracing::error!(code = fault.code, "{place}: {}", fault.message),
+            Severity::Warning => tracing::warn!(code = fault.code, "{place}: {}", fault.message),
+        }
+    }
+    if let Some(warning) = &reread.warning {
+        tracing::warn!(%zone, "{warning}");
+    }
+    let serial = held.zone().as_ref().map(|zone| zone.serial());
+    match (reread.taken, reread.changed) {
+        (false, _) => {
+            tracing::error!(%zone, "the zone's file has changed and has faults: the old zone goes on")
+        }
+        (true, true) => tracing::info!(%zone, serial, "the zone's file has changed and was read"),
+        (true, false) => {}
+    }
+}

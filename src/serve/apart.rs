@@ -64,7 +64,7 @@ fn bad_signature(
     packet: &[u8],
     signature: &tsig::Signature,
     refusal: Refusal,
-    chain: Option<Chain>,
+    chain: Option<Box<Chain>>,
 ) -> Vec<u8> {
     if refusal == Refusal::Malformed {
         return bare_reply(packet, rcode::FORMERR);
@@ -120,7 +120,7 @@ fn unsigned(
         answer,
     };
     let failed = bare_reply(request, rcode::SERVFAIL);
-    if desk.submit(errand).is_err() {
+    if !desk.submit(errand) {
         return finish(worker, back, Origin::Failed, failed);
     }
     let worker = Rc::clone(worker);

@@ -68,11 +68,9 @@ impl Desk {
         Ok(Desk { errands, zones })
     }
 
-    /// Hands a message over; gives it back if there are too many.
-    pub fn submit(&self, errand: Errand) -> Result<(), Errand> {
-        self.errands.try_send(errand).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(errand) | mpsc::error::TrySendError::Closed(errand) => errand,
-        })
+    /// Hands a message over; false if there are too many.
+    pub fn submit(&self, errand: Errand) -> bool {
+        self.errands.try_send(errand).is_ok()
     }
 
     /// These zones are held from now on, and no others.
@@ -323,7 +321,7 @@ impl Errand {
 /// The serial of the SOA in a section.
 fn serial_in(message: &[u8], section: usize) -> Option<crate::zone::Serial> {
     let mut reader = Reader::new(message).ok()?;
-    while let Some(rr) = reader.next().ok()? {
+    while let Some(rr) = reader.step().ok()? {
         if rr.section == section && rr.rtype == rtype::SOA {
             return intake::serial_of(rr.rdata);
         }

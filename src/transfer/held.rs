@@ -163,7 +163,7 @@ impl Held {
 
     /// What is sent to one who has `serial`: the zone, and the changes that lead there if they are known and are
     /// less than the zone itself.
-    pub fn since(&self, serial: Serial) -> Option<(Arc<Zone>, Option<Vec<Arc<Delta>>>)> {
+    pub fn since(&self, serial: Serial) -> Option<Version> {
         let past = lock(&self.past);
         let zone = self.content.load_full()?;
         let deltas = past.history.since(serial).filter(|deltas| {
@@ -400,6 +400,9 @@ impl Held {
         }
     }
 }
+
+/// A zone, and the changes that lead there if they are known.
+pub type Version = (Arc<Zone>, Option<Vec<Arc<Delta>>>);
 
 /// Why a change was not made.
 #[derive(Debug)]

@@ -102,7 +102,7 @@ impl Intake {
     pub fn take(&mut self, message: &[u8]) -> Result<Option<Transfer>, Fault> {
         self.check_header(message)?;
         let mut reader = Reader::new(message)?;
-        while let Some(rr) = reader.next()? {
+        while let Some(rr) = reader.step()? {
             match rr.section {
                 1 => self.record(&rr)?,
                 _ => continue,

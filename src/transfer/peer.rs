@@ -109,7 +109,7 @@ fn soa_in(reply: &[u8], zone: &Name) -> Result<Serial, PeerError> {
         return Err(Fault::NotAnAnswer.into());
     }
     let mut reader = Reader::new(reply).map_err(Fault::from)?;
-    while let Some(rr) = reader.next().map_err(Fault::from)? {
+    while let Some(rr) = reader.step().map_err(Fault::from)? {
         if rr.section == 1 && rr.rtype == rtype::SOA && rr.owner == zone.as_wire() {
             return serial_of(rr.rdata).ok_or(PeerError::Fault(Fault::Malformed));
         }

@@ -240,7 +240,7 @@ fn each(
 ) -> Result<(), Rcode> {
     let formerr = |Malformed| rcode::FORMERR;
     let mut reader = Reader::new(message).map_err(formerr)?;
-    while let Some(rr) = reader.next().map_err(formerr)? {
+    while let Some(rr) = reader.step().map_err(formerr)? {
         if rr.section == section {
             see(&rr)?;
         }

@@ -69,7 +69,7 @@ impl<'m> Reader<'m> {
     }
 
     /// The next record, until the last one is given.
-    pub fn next(&mut self) -> Result<Option<Rr<'_>>, Malformed> {
+    pub fn step(&mut self) -> Result<Option<Rr<'_>>, Malformed> {
         while self.left == 0 {
             if self.section == 3 {
                 return Ok(None);
@@ -183,12 +183,12 @@ mod tests {
         writer.record(Section::Authority, &wire("mail.example.com"), rtype::A, class::ANY, 0, &[]).unwrap();
         let len = writer.finish();
         let mut reader = Reader::new(&buf[..len]).unwrap();
-        let first = reader.next().unwrap().unwrap();
+        let first = reader.step().unwrap().unwrap();
         assert_eq!((first.section, first.owner), (1, &wire("example.com")[..]));
         assert!(first.rdata.eq_ignore_ascii_case(&mx), "it points at the question, and takes its spelling");
-        let second = reader.next().unwrap().unwrap();
+        let second = reader.step().unwrap().unwrap();
         assert_eq!((second.section, second.owner, second.rdata), (2, &wire("mail.example.com")[..], &[][..]));
-        assert!(reader.next().unwrap().is_none());
+        assert!(reader.step().unwrap().is_none());
         assert_eq!(reader.position(), len);
         assert_eq!(question(&buf[..len]).unwrap(), (wire("example.com"), rtype::AXFR, class::IN));
         for cut in HEADER..len {
@@ -196,7 +196,7 @@ mod tests {
                 Ok(reader) => reader,
                 Err(Malformed) => continue,
             };
-            let all = std::iter::from_fn(|| reader.next().map(|rr| rr.map(|_| ())).transpose());
+            let all = std::iter::from_fn(|| reader.step().map(|rr| rr.map(|_| ())).transpose());
             assert!(all.take(9).any(|step| step.is_err()), "cut at {cut}");
         }
     }

@@ -315,7 +315,7 @@ impl Chain {
         signature: &Signature,
         key: Option<&Arc<Key>>,
         now: u64,
-    ) -> Result<Chain, (Refusal, Option<Chain>)> {
+    ) -> Result<Chain, (Refusal, Option<Box<Chain>>)> {
         let Some(key) = key.filter(|key| signature.is_of(key)) else { return Err((Refusal::BadKey, None)) };
         let truncated = match signature.check_length(key) {
             Err(Refusal::Malformed) => return Err((Refusal::Malformed, None)),
@@ -329,11 +329,11 @@ impl Chain {
         }
         let chain = Chain::after(key, &signature.mac);
         if !signature.is_in_time(now) {
-            return Err((Refusal::BadTime, Some(chain)));
+            return Err((Refusal::BadTime, Some(Box::new(chain))));
         }
         match truncated {
             Ok(()) => Ok(chain),
-            Err(refusal) => Err((refusal, Some(chain))),
+            Err(refusal) => Err((refusal, Some(Box::new(chain)))),
         }
     }
 

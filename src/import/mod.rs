@@ -123,6 +123,9 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
+/// Whether a file's name or text looks like a kind's.
+type LooksLike = fn(&str) -> bool;
+
 impl Kind {
     pub const ALL: [Kind; 7] = [
         Kind::Bind,
@@ -164,7 +167,7 @@ impl Kind {
     /// known.
     pub fn guess(source: &Path) -> Option<Kind> {
         let name = source.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let named: [(Kind, fn(&str) -> bool); 5] = [
+        let named: [(Kind, LooksLike); 5] = [
             (Kind::Bind, bind::is_name),
             (Kind::Dnsmasq, dnsmasq::is_name),
             (Kind::Unbound, unbound::is_name),
@@ -195,11 +198,10 @@ impl Kind {
     /// What a text looks like. JSON first, as nothing else begins so; dnsmasq last, as its lines are the least to go by.
     pub fn of_text(text: &str) -> Option<Kind> {
         if text.trim_start().starts_with(['{', '[']) && text.contains('"') {
-            let known =
-                [(Kind::Route53, route53::is_text as fn(&str) -> bool), (Kind::Windows, windows::is_text)];
+            let known = [(Kind::Route53, route53::is_text as LooksLike), (Kind::Windows, windows::is_text)];
             return known.iter().find(|(_, is)| is(text)).map(|(kind, _)| *kind);
         }
-        let known: [(Kind, fn(&str) -> bool); 5] = [
+        let known: [(Kind, LooksLike); 5] = [
             (Kind::Systemd, delegate::is_text),
             (Kind::Unbound, unbound::is_text),
             (Kind::Bind, bind::is_text),

@@ -56,7 +56,8 @@ pub struct Plan {
     kind: Kind,
     source: String,
     entries: Vec<(usize, Entry)>,
-    said: usize,
+    /// All statements entered so far.
+    said: Vec<Said>,
     files: Vec<WrittenFile>,
     forwards: Vec<Forward>,
     index: HashMap<Area, usize>,
@@ -73,7 +74,7 @@ impl Plan {
             kind,
             source: source.into(),
             entries: Vec::new(),
-            said: 0,
+            said: Vec::new(),
             files: Vec::new(),
             forwards: Vec::new(),
             index: HashMap::new(),
@@ -85,8 +86,10 @@ impl Plan {
 
     /// Enters the next statement; each must get at least one outcome.
     pub fn statement(&mut self, place: &Place, text: &str) -> Said {
-        self.said += 1;
-        Said { place: place.clone(), text: super::reading::shown(text), number: self.said }
+        let number = self.said.len();
+        let said = Said { place: place.clone(), text: super::reading::shown(text), number };
+        self.said.push(said.clone());
+        said
     }
 
     pub fn translated(&mut self, said: &Said, key: impl Into<String>) {
@@ -197,6 +200,7 @@ impl Plan {
         local::finish(&mut self);
         self.rules();
         self.order_ttls();
+        self.nothing_in_silence();
         let mut receipt = Receipt::new(self.kind, self.source);
         receipt.entries = merged(self.entries);
         Imported { draft: self.draft, receipt, files: self.files }
@@ -214,6 +218,15 @@ impl Plan {
             }
         }
         self.index.clear();
+    }
+
+    /// A statement of which nothing was said is not dropped in silence.
+    fn nothing_in_silence(&mut self) {
+        let spoken: std::collections::HashSet<usize> =
+            self.entries.iter().map(|(number, _)| *number).collect();
+        for said in std::mem::take(&mut self.said).iter().filter(|said| !spoken.contains(&said.number)) {
+            self.refused(said, "nothing of it is known here", "see what it does, and write that by hand");
+        }
     }
 
     /// A lower bound above the upper one wins, as it does in the sources.

@@ -73,12 +73,12 @@ impl Whole<'_> {
         let mut from = None;
         for (value, said) in servers {
             let (domains, address) = split(&value);
-            if domains.is_empty() || domains == ["#"] {
-                if let Some(target) = self.upstream(address, &said) {
-                    self.defaults.push(target);
-                    self.plan.translated(&said, "[[rule]] .");
-                    from.get_or_insert(said);
-                }
+            if (domains.is_empty() || domains == ["#"])
+                && let Some(target) = self.upstream(address, &said)
+            {
+                self.defaults.push(target);
+                self.plan.translated(&said, "[[rule]] .");
+                from.get_or_insert(said);
             }
         }
         if !self.has("no-resolv") {

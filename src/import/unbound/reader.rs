@@ -187,9 +187,7 @@ impl Reader<'_> {
         let length = cursor.bare(":");
         let word = &cursor.rest[..length];
         if !cursor.rest[length..].starts_with(':') {
-            let word = crate::import::reading::shown(
-                &cursor.rest[..length.max(1).min(cursor.rest.len())].to_owned(),
-            );
+            let word = crate::import::reading::shown(&cursor.rest[..length.max(1).min(cursor.rest.len())]);
             let message = format!("a key with its colon should stand here, not `{word}`");
             return Err(fault(&place, message, "keys are written as `name: value`"));
         }

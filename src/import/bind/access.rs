@@ -1,7 +1,6 @@
 //! Who may ask: address match lists as access lists, and the statements that name them. The lists mean the same on both
 //! sides, element by element; what is not one of ours is refused.
 
-use super::ours::ZONE_ALLOW;
 use super::translation::{Refusal, Scope, Translation, named};
 use super::tree::{Item, Statement};
 use super::value;
@@ -158,12 +157,6 @@ impl<'a> Translation<'a> {
                     _ => "",
                 };
                 self.translated(statement, format!("[server] allow{beyond}"));
-            }
-            _ if name == "allow-query" && !ZONE_ALLOW => {
-                let why = "zones are answered to those whom [server] allow lets in, as names that are looked up are";
-                let what_to_do =
-                    "widen [server] allow if more clients than those are to get answers from zones";
-                self.refused(statement, Refusal::new(why, what_to_do));
             }
             _ if name == "allow-query" => {
                 self.translated(

@@ -10,7 +10,6 @@ mod grammar;
 mod lexer;
 mod logging;
 mod options;
-mod ours;
 mod peers;
 mod rows;
 mod shape;

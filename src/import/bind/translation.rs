@@ -1,7 +1,7 @@
 //! The translation of one `named.conf`: what is known of it while it goes on, the order of its steps, and the entries
 //! of its receipt. What a statement means is in the files beside this one, by topic.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -147,14 +147,12 @@ impl<'a> Translation<'a> {
                 _ => continue,
             };
             let key = name.trim_end_matches('.').to_owned();
-            if table.contains_key(&key) {
-                self.refused(
-                    statement,
-                    Refusal::new("it is defined twice; the first one counts", "keep one of them"),
-                );
-            } else {
-                table.insert(key, statement);
+            if let hash_map::Entry::Vacant(free) = table.entry(key) {
+                free.insert(statement);
+                continue;
             }
+            let twice = Refusal::new("it is defined twice; the first one counts", "keep one of them");
+            self.refused(statement, twice);
         }
         for view in self.top.iter().filter(|statement| statement.name() == "view") {
             for key in view.body().iter().filter(|statement| statement.name() == "key") {

@@ -1,6 +1,5 @@
 //! The sets of zones and rules of a `named.conf`: the general one, or one for each view.
 
-use super::ours::VIEWS;
 use super::translation::{Refusal, Scope, Translation, Unit, named};
 use super::tree::Statement;
 use super::{options, value};
@@ -172,16 +171,6 @@ impl<'a> Translation<'a> {
     }
 
     fn views(&mut self, views: &[&'a Statement]) {
-        if !VIEWS {
-            for view in views {
-                let why = "there are no views yet: all clients see the same";
-                let what_to_do = "import the zones of the view that matters as a file of their own";
-                self.refused(view, Refusal::new(why, what_to_do));
-            }
-            let scope = Scope { view: None, options: self.options };
-            self.server_access(&[scope]);
-            return self.default_access(&scope);
-        }
         let scopes: Vec<Scope<'a>> =
             views.iter().map(|&view| Scope { view: Some(view), options: self.options }).collect();
         self.server_access(&scopes);
@@ -266,35 +255,12 @@ impl<'a> Translation<'a> {
     }
 
     fn leftover(&mut self, statement: &'a Statement) {
-        match statement.name().as_str() {
-            "allow-update-forwarding"
-            | "allow-update"
-            | "allow-transfer"
-            | "also-notify"
-            | "allow-notify"
-            | "notify"
-                if !super::ours::ZONE_TRANSFERS && self.has_zones() && !says_nothing(statement) =>
-            {
-                self.refused(statement, super::zones::missing_key(statement));
-            }
-            _ => self.not_needed(statement, "nothing that is carried over depends on it"),
-        }
-    }
-
-    fn has_zones(&self) -> bool {
-        !self.draft.zones.is_empty() || self.draft.views.iter().any(|view| !view.zones.is_empty())
+        self.not_needed(statement, "nothing that is carried over depends on it");
     }
 }
 
 fn is_any(list: &Statement) -> bool {
     matches!(list.body(), [one] if one.items.len() == 1 && one.items[0].text() == Some("any"))
-}
-
-/// `none`, `no` or empty braces.
-fn says_nothing(statement: &Statement) -> bool {
-    let none = |element: &Statement| element.items.len() == 1 && element.items[0].text() == Some("none");
-    let no = value::flag(statement.first_word()) == Some(false);
-    no || (statement.name() != "notify" && statement.body().iter().all(none))
 }
 
 /// A place for what a file without statements does.

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use super::forward::General;
-use super::ours::{ZONE_ALLOW, ZONE_TRANSFERS};
 use super::translation::{Refusal, Scope, Translation, Unit, named};
 use super::tree::Statement;
 use super::{value, zonefile};
@@ -91,10 +90,7 @@ impl<'a> Translation<'a> {
                 | "also-notify"
                 | "notify"
                 | "allow-notify"
-                | "allow-update-forwarding" => {
-                    let has_key = if name == "allow-query" { ZONE_ALLOW } else { ZONE_TRANSFERS };
-                    self.access_of_zone(statement, has_key && has_data)
-                }
+                | "allow-update-forwarding" => self.access_of_zone(statement, has_data),
                 _ if self.by_fate(statement) => {}
                 _ => {
                     let why = "nothing of it is known here";
@@ -244,12 +240,6 @@ impl<'a> Translation<'a> {
                     .refused(zone, Refusal::new("it has no primaries to be transferred from", "name them"));
             }
         };
-        if !ZONE_TRANSFERS {
-            let why = "zones are not transferred from primaries yet";
-            let what_to_do =
-                "copy the zone's file and make it a primary zone, or make it a rule to the primaries";
-            return self.refused(zone, Refusal::new(why, what_to_do));
-        }
         let list = list.expect("peers were read from it");
         let mut ours = Zone { name: name.clone(), settings: Vec::new(), from: zone.place.clone() };
         let primaries = Value::List(peers.iter().map(super::peers::Peer::value).collect());
@@ -346,12 +336,8 @@ impl<'a> Translation<'a> {
 
     /// Who may query, transfer and update, and who is told of changes.
     fn zone_keys(&mut self, zone: &'a Statement, scope: &Scope<'a>, ours: &mut Zone, is_primary: bool) {
-        self.note_missing_keys(scope);
-        if ZONE_ALLOW && let Some((clients, from)) = self.zone_access(scope, zone) {
+        if let Some((clients, from)) = self.zone_access(scope, zone) {
             self.set_clients(clients, from, "allow", zone, ours);
-        }
-        if !ZONE_TRANSFERS {
-            return;
         }
         let find = |name: &str| named(zone.body(), name).or_else(|| scope.find(name));
         match find("allow-transfer") {
@@ -373,20 +359,6 @@ impl<'a> Translation<'a> {
             self.set_clients(clients, statement, "allow_notify", zone, ours);
         }
         self.notifications(zone, scope, ours);
-    }
-
-    /// What BIND does for zones without a word, and there is no key for. Once for all zones.
-    fn note_missing_keys(&mut self, scope: &Scope<'a>) {
-        let place = self.options_place();
-        if !ZONE_ALLOW && scope.find("allow-query").is_none() && scope.is_on("recursion", true) {
-            let what = "zones are answered to those whom [server] allow lets in, and others get REFUSED; BIND answers \
-                        anybody from zones, whoever may have names looked up";
-            self.note(&place, "allow-query { any; } for zones", what);
-        }
-        if !ZONE_TRANSFERS && scope.find("allow-transfer").is_none() && self.version.anybody_may_transfer() {
-            let what = "zones are not transferred to anybody; BIND 9.18 lets anybody transfer them";
-            self.note(&place, "allow-transfer { any; }", what);
-        }
     }
 
     fn set_clients(

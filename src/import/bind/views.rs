@@ -1,8 +1,8 @@
 //! The sets of zones and rules of a `named.conf`: the general one, or one for each view.
 
+use super::options;
 use super::translation::{Refusal, Scope, Translation, Unit, named};
 use super::tree::Statement;
-use super::{options, value};
 use crate::import::draft::{Setting, Value, View, free_name};
 use crate::import::{Outcome, Place};
 

@@ -140,7 +140,11 @@ impl<'a> Translation<'a> {
                 self.refused(statement, Refusal::new(why, "let clients update at the primary"));
             }
             _ if has_access => self.not_needed(statement, "it has no meaning for a zone of this type"),
-            _ => self.refused(statement, missing_key(statement)),
+            _ => {
+                let why =
+                    "the zone that it belongs to has no data here: there is nothing that it could be about";
+                self.refused(statement, Refusal::new(why, "see what became of the zone itself"));
+            }
         }
     }
 
@@ -470,28 +474,6 @@ impl<'a> Translation<'a> {
         let only = named(zone.body(), "forward")
             .is_some_and(|policy| policy.first_word().eq_ignore_ascii_case("only"));
         Some(General { endpoint, targets, place: zone.place.clone(), only })
-    }
-}
-
-/// What is lost with a statement about access to zones that there is no key for.
-pub(super) fn missing_key(statement: &Statement) -> Refusal {
-    match statement.name().as_str() {
-        "allow-query" => Refusal::new(
-            "who may query a zone can't be said yet: it is answered to all whom [server] allow lets in",
-            "narrow [server] allow, or take the zone out of dnsfwd.toml, before it is served",
-        ),
-        "allow-transfer" => Refusal::new(
-            "zones are not transferred to anybody yet",
-            "let the secondaries transfer it from where it is now",
-        ),
-        "allow-update" | "update-policy" => Refusal::new(
-            "updates are not taken yet: zones change by their files alone",
-            "leave the zone with BIND, and make it a [[rule]] to that server",
-        ),
-        _ => Refusal::new(
-            "nobody is told of changes yet",
-            "let the secondaries ask in their own time (the SOA's refresh), or transfer from where the zone is now",
-        ),
     }
 }
 

@@ -58,6 +58,7 @@ impl std::fmt::Display for Refused {
 
 impl Snapshot {
     /// Who a client is here.
+    #[inline(always)]
     pub fn asker(&self, client: &Client) -> Asker {
         let ip = client.address.ip();
         let listener = if self.doors.is_empty() { None } else { self.door_of(client.listener) };
@@ -66,10 +67,13 @@ impl Snapshot {
     }
 
     /// The first view that is for this client.
+    #[inline(always)]
     pub fn view_of(&self, client: IpAddr) -> ViewIndex {
-        if self.views.is_empty() {
-            return None;
-        }
+        if self.views.is_empty() { None } else { self.find_view(client) }
+    }
+
+    #[inline(never)]
+    fn find_view(&self, client: IpAddr) -> ViewIndex {
         self.views.iter().position(|view| view.clients.allows(client)).map(|index| index as u16)
     }
 
@@ -84,6 +88,7 @@ impl Snapshot {
     }
 
     /// Decides on a question within a view, whoever may ask it.
+    #[inline(always)]
     pub fn decide(&self, view: ViewIndex, qname: &[u8], qtype: u16, qclass: u16) -> Decision {
         match view {
             None => self.policy.decide(qname, qtype, qclass),
@@ -162,8 +167,9 @@ impl Snapshot {
     }
 
     /// What marks that which is kept for this view alone; 0: shared.
+    #[inline(always)]
     pub fn own_cache(&self, view: ViewIndex) -> u16 {
-        self.view(view).map_or(0, |(_, view)| view.own)
+        view.map_or(0, |index| self.views[usize::from(index)].own)
     }
 
     /// The marks of all views that share nothing.

@@ -106,6 +106,7 @@ impl AccessList {
     }
 
     /// Whether a client may, its request being without a key.
+    #[inline]
     pub fn allows(&self, client: IpAddr) -> bool {
         self.unsigned.contains(client)
     }

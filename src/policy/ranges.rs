@@ -28,6 +28,7 @@ impl Ranges {
         Ranges { v4: merged(ranges.v4), v6: merged(ranges.v6) }
     }
 
+    #[inline]
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => holds(&self.v4, u32::from(address)),

@@ -139,7 +139,7 @@ pub fn open<'a>(
         }
         Judged::Error(early) => {
             let failure = Failure { rcode: rcode::REFUSED, ..Failure::early(&early) };
-            let why = not_allowed(&snapshot.not_admitted(client));
+            let why = not_admitted(snapshot, client);
             return Opened::Done(refuse(counts, transport, &failure, &why, out));
         }
         // Zones have lists of their own for these.
@@ -151,7 +151,7 @@ pub fn open<'a>(
     }
     let refused = |why, out| refuse(counts, transport, &Failure::of(&query, rcode::REFUSED), why, out);
     if !asker.admitted && !snapshot.has_own_lists {
-        return Opened::Done(refused(&not_allowed(&snapshot.not_admitted(client)), out));
+        return Opened::Done(refused(&not_admitted(snapshot, client), out));
     }
     // Told off rather than ignored: a client in good faith goes to its next server at once.
     if !snapshot.client_rates.allows(&client.address, now) {
@@ -162,10 +162,9 @@ pub fn open<'a>(
     let decision = snapshot.decide(asker.view, query.qname(), query.rtype(), query.rclass());
     // A rule, zone or view may have an access list of its own, narrower than the door or wider.
     if snapshot.has_own_lists
-        && let Some(by) = snapshot.refusal(&asker, decision.action)
+        && let Some(why) = refused_by_list(snapshot, &asker, decision.action, client)
     {
-        let by = if by == Refused::Server { snapshot.not_admitted(client) } else { by };
-        return Opened::Done(refused(&not_allowed(&by), out));
+        return Opened::Done(refused(&why, out));
     }
     snapshot.decisions.count(counts, decision.action, asker.view);
     let limit = reply_limit(snapshot, &query, transport);
@@ -249,6 +248,23 @@ fn refuse(
 ) -> Step {
     let len = write_error(out, failure, Some(why));
     reply(counts, transport, Origin::Refused, rcode::REFUSED, len)
+}
+
+#[cold]
+fn not_admitted(snapshot: &Snapshot, client: &Client) -> ExtendedError {
+    not_allowed(&snapshot.not_admitted(client))
+}
+
+/// What keeps a client from what decides, if its list does.
+#[inline(never)]
+fn refused_by_list(
+    snapshot: &Snapshot,
+    asker: &Asker,
+    action: Action,
+    client: &Client,
+) -> Option<ExtendedError> {
+    let by = snapshot.refusal(asker, action)?;
+    Some(if by == Refused::Server { not_admitted(snapshot, client) } else { not_allowed(&by) })
 }
 
 #[cold]

@@ -60,6 +60,7 @@ impl std::fmt::Display for Refused {
 
 impl Snapshot {
     /// Who a client is here.
+    #[inline(always)]
     pub fn asker(&self, client: &Client) -> Asker {
         let ip = client.address.ip();
         let listener = if self.doors.is_empty() { None } else { self.door_of(client.listener) };
@@ -68,10 +69,13 @@ impl Snapshot {
     }
 
     /// The first view that is for this client and the key of its message.
+    #[inline(always)]
     pub fn view_of(&self, client: IpAddr, key: Option<u32>) -> ViewIndex {
-        if self.views.is_empty() {
-            return None;
-        }
+        if self.views.is_empty() { None } else { self.find_view(client, key) }
+    }
+
+    #[inline(never)]
+    fn find_view(&self, client: IpAddr, key: Option<u32>) -> ViewIndex {
         self.views.iter().position(|view| view.clients.allows_with(client, key)).map(|index| index as u16)
     }
 
@@ -86,6 +90,7 @@ impl Snapshot {
     }
 
     /// Decides on a question within a view, whoever may ask it.
+    #[inline(always)]
     pub fn decide(&self, view: ViewIndex, qname: &[u8], qtype: u16, qclass: u16) -> Decision {
         match view {
             None => self.policy.decide(qname, qtype, qclass),
@@ -164,8 +169,9 @@ impl Snapshot {
     }
 
     /// What marks that which is kept for this view alone; 0: shared.
+    #[inline(always)]
     pub fn own_cache(&self, view: ViewIndex) -> u16 {
-        self.view(view).map_or(0, |(_, view)| view.own)
+        view.map_or(0, |index| self.views[usize::from(index)].own)
     }
 
     /// The marks of all views that share nothing.

@@ -252,10 +252,10 @@ fn auth(
     let name = section.first("name").ok_or(("the zone has no name".to_owned(), "write `name:`"))?;
     let name = domain(name.value()).map_err(|why| (why, "correct the name"))?;
     if section.all(&["primary", "master", "url"]).next().is_some() {
-        let why = format!("`{name}` is transferred from other servers, which this server does not do");
+        let why = format!("`{name}` is transferred from other servers, which the import does not carry over");
         return Err((
             why,
-            "add a rule for the zone with those servers as targets, or keep a copy of the file up to date",
+            "write a [[zone]] with those servers as `primaries`, and `state` in [server]",
         ));
     }
     let Some((key, said)) = stated.keys().find(|(key, _)| key.name == "zonefile" && !key.value().is_empty())

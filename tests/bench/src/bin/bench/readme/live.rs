@@ -20,7 +20,8 @@ defaults. A stream of questions, each for a new name, leaves by the clock whatev
 waits 5 s, from the time at which its question was due. Of two targets the one that gets more questions falls silent \
 for 10 s, five seconds later the other one, then both for 6.25 s. *Silent* is a target that takes queries, over UDP and \
 TCP, and says nothing. Times with one silent are the worse of the two cases, counts are of both together. *Asked it after 1 s* are clients' \
-questions at the silent target from the second second on.
+questions at the silent target from the second second on. *Last bad one* is the last question, asked within 5 s of \
+the targets' return, that got SERVFAIL or nothing.
 
 What dnsfwd is held to, at 500 queries a second: with one of two targets silent no answer lost and no SERVFAIL, p99 at \
 most 10 ms, p99.9 60 ms and the slowest 300 ms where targets answer within 1 ms (p99 130 ms and the slowest 500 ms at \
@@ -48,7 +49,8 @@ fn table(case: &CaseResult, weather: &Weather) -> Option<String> {
         &lost_in_the_dark,
         "first failure after s",
         "later ones after ms",
-        "both back: good answers after s",
+        "both back: first good answer after s",
+        "last bad one after s",
         "nothing wrong: extra queries",
     ]
     .map(String::from);
@@ -79,6 +81,7 @@ fn line(row: &Row) -> Vec<String> {
         seconds("fail_first_ms"),
         ms("fail_later_max_ms"),
         seconds("good_again_ms"),
+        seconds("well_again_ms"),
         // Not below zero for what was still under way at the end.
         shown("extra_percent", &|percent| format!("{:.1} %", percent.max(0.0))),
     ]
@@ -125,7 +128,7 @@ mod tests {
         assert_eq!(lines.len(), 4, "{text}");
         let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>();
         let (ours, slow) = (cells(lines[2]), cells(lines[3]));
-        assert_eq!((ours[1].as_str(), ours[10].as_str(), ours[13].as_str()), ("dnsfwd", "1.04", "0.0 %"));
+        assert_eq!((ours[1].as_str(), ours[10].as_str(), ours[14].as_str()), ("dnsfwd", "1.04", "0.0 %"));
         assert_eq!((slow[1].as_str(), slow[2].as_str(), slow[6].as_str()), ("Unbound", "1,234", "2.50"));
         assert_eq!(slow[10], "never", "no failure came");
         assert_eq!((ours.len(), slow.len()), (cells(lines[0]).len(), cells(lines[0]).len()));

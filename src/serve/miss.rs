@@ -288,7 +288,7 @@ fn respond_stale(worker: &Worker, waiter: Waiter, query: &Query<'_>, answer: Ans
 fn is_unfinished(snapshot: &Snapshot, asker: &Asker, answer: &Answer, query: &Query<'_>) -> bool {
     let view = answer.view();
     let decide = || snapshot.decide(asker.view, query.qname(), query.rtype(), query.rclass());
-    view.has_cname_tail() && leads_elsewhere(snapshot, asker, decide(), &view, query)
+    view.has_cname_tail() && leads_elsewhere(snapshot, || *asker, decide(), &view, query)
 }
 
 fn stale_of(errand: &SnapshotErrand, question: &Question, now: Instant) -> Option<Answer> {

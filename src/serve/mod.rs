@@ -82,7 +82,6 @@ pub enum Step {
 /// A question in the middle of its turn: decided on, and next to be looked for in the cache.
 pub struct Asked<'a> {
     query: Query<'a>,
-    asker: Asker,
     decision: Decision,
     key: Key<'a>,
     hash: u32,
@@ -111,7 +110,7 @@ pub fn turn(
     let mut folded = Folded::default();
     match open(counts, snapshot, packet, client, now, &mut folded, out) {
         Opened::Done(step) => step,
-        Opened::Asked(asked) => conclude(counts, snapshot, &asked, now, out),
+        Opened::Asked(asked) => conclude(counts, snapshot, &asked, || *client, now, out),
     }
 }
 
@@ -190,14 +189,16 @@ pub fn open<'a>(
     let own = snapshot.own_cache(asker.view);
     let key = Key::of(&query, subnet_of(snapshot, rule, &query), own, rule.tag);
     let hash = snapshot.cache.hash(&key);
-    Opened::Asked(Asked { query, asker, decision, key, hash, limit, transport })
+    Opened::Asked(Asked { query, decision, key, hash, limit, transport })
 }
 
-/// The second half: the cached answer, or the way to the targets.
+/// The second half: the cached answer, or the way to the targets. Few answers are such that it matters whose question it
+/// is, so that who asks is not carried along.
 pub fn conclude(
     counts: &WorkerCounts,
     snapshot: &Snapshot,
     asked: &Asked<'_>,
+    client: impl Fn() -> Client,
     now: Ticks,
     out: &mut [u8],
 ) -> Step {
@@ -206,7 +207,7 @@ pub fn conclude(
         if !entry.is_fresh(now) {
             return None;
         }
-        if leads_elsewhere(snapshot, &asked.asker, asked.decision, &entry.answer, query) {
+        if leads_elsewhere(snapshot, || snapshot.asker(&client()), asked.decision, &entry.answer, query) {
             return Some(Err(Leads));
         }
         let len = entry.answer.deliver(query, entry.age(now), asked.limit, out);
@@ -315,7 +316,7 @@ fn subnet_of<'a>(snapshot: &Snapshot, rule: &snapshot::Rule, query: &Query<'a>) 
 /// Whether an answer ends in a CNAME that another rule or zone than this one has to speak for.
 fn leads_elsewhere(
     snapshot: &Snapshot,
-    asker: &Asker,
+    asker: impl Fn() -> Asker,
     from: Decision,
     answer: &AnswerRef<'_>,
     query: &Query<'_>,
@@ -328,7 +329,7 @@ fn leads_elsewhere(
     }
     let mut target = [0; MAX_NAME];
     let Some(len) = answer.cname_target(&mut target) else { return false };
-    let next = snapshot.decide_for(asker, &target[..len], query.rtype(), query.rclass());
+    let next = snapshot.decide_for(&asker(), &target[..len], query.rtype(), query.rclass());
     next.action != from.action && next.action != Action::Refuse
 }
 

@@ -160,7 +160,9 @@ impl Listener {
             snapshot.cache.fetch_entry(question.hash);
         }
         for (index, question) in &asked {
-            let step = conclude(counts, snapshot, question, now, self.room(&mut outgoing));
+            // Its address was read before.
+            let client = || self.client(incoming.peer(*index).unwrap_or(self.address));
+            let step = conclude(counts, snapshot, question, client, now, self.room(&mut outgoing));
             take(step, *index, &mut outgoing);
         }
         self.send(&mut outgoing);

@@ -63,9 +63,17 @@ impl Snapshot {
     #[inline(always)]
     pub fn asker(&self, client: &Client) -> Asker {
         let ip = client.address.ip();
-        let listener = if self.doors.is_empty() { None } else { self.door_of(client.listener) };
-        let admitted = listener.unwrap_or(&self.access).allows_with(ip, client.key);
+        let admitted = match client.key.is_none() && self.doors.is_empty() {
+            true => self.access.allows(ip),
+            false => self.is_admitted(client),
+        };
         Asker { ip, key: client.key, view: self.view_of(ip, client.key), admitted }
+    }
+
+    #[cold]
+    fn is_admitted(&self, client: &Client) -> bool {
+        let door = self.door_of(client.listener).unwrap_or(&self.access);
+        door.allows_with(client.address.ip(), client.key)
     }
 
     /// The first view that is for this client and the key of its message.

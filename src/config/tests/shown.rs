@@ -40,7 +40,7 @@ fn the_complete_file_shows_every_key() {
     let loaded = folder.load();
     assert_eq!(render(&loaded.diagnostics, false), "");
     let config = loaded.config.unwrap();
-    assert_eq!((config.zones.len(), config.endpoints.len(), config.rules.len()), (2, 2, 6));
+    assert_eq!((config.zones.len(), config.endpoints.len(), config.rules.len()), (3, 2, 6));
     assert_eq!(config.server.workers, 2);
     for key in known_keys() {
         let shown = |line: &str| line.trim_start_matches("{ ").starts_with(&format!("{key} = "));

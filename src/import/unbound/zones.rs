@@ -253,10 +253,7 @@ fn auth(
     let name = domain(name.value()).map_err(|why| (why, "correct the name"))?;
     if section.all(&["primary", "master", "url"]).next().is_some() {
         let why = format!("`{name}` is transferred from other servers, which the import does not carry over");
-        return Err((
-            why,
-            "write a [[zone]] with those servers as `primaries`, and `state` in [server]",
-        ));
+        return Err((why, "write a [[zone]] with those servers as `primaries`, and `state` in [server]"));
     }
     let Some((key, said)) = stated.keys().find(|(key, _)| key.name == "zonefile" && !key.value().is_empty())
     else {

@@ -204,7 +204,6 @@ pub enum ZoneOutcome {
     Asked,
 }
 
-
 /// What last went wrong with a zone; gone when it is mended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneFailure {

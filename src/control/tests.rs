@@ -223,8 +223,8 @@ fn a_reload_moves_the_listeners_of_operators() {
     plane.change(|settings| {
         (settings.socket, settings.metrics) = (Some(new_socket.clone()), Some(free_address()))
     });
-    let report: Reload =
-        ask(&old.socket.clone().expect("set"), &Request::Reload { zone: None }).expect("the old door answers");
+    let report: Reload = ask(&old.socket.clone().expect("set"), &Request::Reload { zone: None })
+        .expect("the old door answers");
     assert!(report.problems.is_empty(), "{:?}", report.problems);
     assert!(plane.ask::<Status>(&Request::Status).is_ok());
     assert!(plane.get("/healthz").contains("alive"));

@@ -143,7 +143,8 @@ fn zone_words(snapshot: &Snapshot, action: Action, knows: Knows) -> Option<Strin
     let from = match held.story().primary {
         Some(primary) => format!("secondary{serial}, from {primary}"),
         None => {
-            let all: Vec<String> = terms.primaries.iter().map(|primary| primary.address.to_string()).collect();
+            let all: Vec<String> =
+                terms.primaries.iter().map(|primary| primary.address.to_string()).collect();
             format!("secondary{serial} of {}", all.join(", "))
         }
     };

@@ -29,8 +29,10 @@ pub fn of_name(snapshot: &Snapshot, name: &Name) -> Result<Vec<Arc<Held>>, Unkno
     there.dedup();
     let text = name.to_string();
     // The longest that the name lies in, else the one that differs least.
-    let around = there.iter().filter(|zone| text.ends_with(&format!(".{zone}"))).max_by_key(|zone| zone.len());
-    let meant = around.map(String::as_str).or_else(|| suggest::nearest(&text, there.iter().map(String::as_str)));
+    let around =
+        there.iter().filter(|zone| text.ends_with(&format!(".{zone}"))).max_by_key(|zone| zone.len());
+    let meant =
+        around.map(String::as_str).or_else(|| suggest::nearest(&text, there.iter().map(String::as_str)));
     Err(UnknownZone { name: name.clone(), meant: meant.map(str::to_owned), there })
 }
 

@@ -265,7 +265,7 @@ fn publish_name(row: &NameSample) {
 
 fn publish_zone(row: &ZoneStatus) {
     let labels =
-        vec![Label::new("zone", row.name.clone()), Label::new("view", row.view.clone().unwrap_or_default())];
+        [Label::new("zone", row.name.clone()), Label::new("view", row.view.clone().unwrap_or_default())];
     let with = |name: &'static str, value: &'static str| {
         labels.iter().cloned().chain([Label::new(name, value)]).collect::<Vec<_>>()
     };

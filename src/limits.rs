@@ -230,6 +230,9 @@ pub const NOTIFY_AFTER: Duration = Duration::from_millis(200);
 pub const NOTIFY_WAIT: Duration = Duration::from_secs(1);
 pub const NOTIFY_TRIES: u32 = 6;
 
+/// How long `reload --zone` waits for a secondary's primaries to answer; they go on being asked.
+pub const PRIMARIES_ANSWER: Duration = Duration::from_secs(10);
+
 /// Between two looks at the zone files.
 pub const WATCH_EVERY: Duration = Duration::from_secs(1);
 

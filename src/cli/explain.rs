@@ -80,6 +80,8 @@ pub fn show(explanation: &Explanation, paint: Paint) -> String {
     page += &labelled("view", &explanation.view.iter().cloned().collect::<Vec<_>>());
     page += &labelled("access", &[access(explanation, paint)]);
     page += &labelled("decision", &decision_lines(&explanation.decision));
+    let zone = explanation.zone.iter().flat_map(|words| wrap(words)).collect::<Vec<_>>();
+    page += &labelled("zone", &zone);
     page += &labelled("not", &runner_up_lines(&explanation.runners_up));
     page += &labelled("endpoint", &explanation.endpoint.iter().cloned().collect::<Vec<_>>());
     page += &labelled("names", &explanation.names.iter().map(name_line).collect::<Vec<_>>());
@@ -210,6 +212,7 @@ mod tests {
                 because: "no longer name covers it".into(),
                 place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
             },
+            zone: None,
             runners_up: vec![RunnerUp {
                 what: "rule".into(),
                 domain: ".".into(),

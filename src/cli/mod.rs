@@ -62,8 +62,8 @@ enum Command {
     Serve,
     /// Read the configuration and zone files and report every fault
     Check(check::Arguments),
-    /// Make the running server read its configuration again
-    Reload,
+    /// Make the running server read its configuration again, or one zone
+    Reload(reload::Arguments),
     /// Show what the running server does: listeners, targets, cache, counts
     Status,
     /// Show what becomes of a question, and why
@@ -114,7 +114,7 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Serve => serve::run(common),
         Command::Check(arguments) => check::run(common, &arguments),
-        Command::Reload => reload::run(common),
+        Command::Reload(arguments) => reload::run(common, &arguments),
         Command::Status => status::run(common),
         Command::Explain(arguments) => explain::run(common, &arguments),
         Command::Compare(arguments) => compare::run(common, &arguments),

@@ -1,20 +1,84 @@
 //! `dnsfwd reload`: the running server reads its files again; prints what changed, or the faults that keep it
 //! as it was.
 
+use super::status::of_view;
 use super::text::{Paint, columns, count};
 use super::{Common, Exit, print};
 use crate::config::diagnostic;
 use crate::control::client::ask;
 use crate::control::protocol::Request;
-use crate::control::report::{Change, ChangeKind, ChangeVerb, Outcome, Reload};
+use crate::control::report::{
+    Change, ChangeKind, ChangeVerb, Outcome, Reload, ZoneOutcome, ZoneReload, ZoneReloads,
+};
 
 /// Changes shown to people; `--json` has them all.
 const SHOWN_CHANGES: usize = 100;
 
-pub fn run(common: &Common) -> anyhow::Result<Exit> {
-    let report: Reload = ask(&common.socket(), &Request::Reload)?;
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only this zone: reads its file again, or asks its primaries at once
+    #[arg(long, value_name = "NAME")]
+    zone: Option<String>,
+}
+
+pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if arguments.zone.is_some() {
+        return run_zone(common, arguments.zone.clone());
+    }
+    let report: Reload = ask(&common.socket(), &Request::Reload { zone: None })?;
     print(common, &report, |report| show(report, Paint::for_stdout()))?;
     Ok(exit(&report))
+}
+
+fn run_zone(common: &Common, zone: Option<String>) -> anyhow::Result<Exit> {
+    let reloads: ZoneReloads = ask(&common.socket(), &Request::Reload { zone })?;
+    let page = |reload: &ZoneReload| show_zone(reload, Paint::for_stdout());
+    print(common, &reloads, |reloads| reloads.zones.iter().map(page).collect())?;
+    // The worst of them.
+    let exits: Vec<Exit> = reloads.zones.iter().map(exit_of_zone).collect();
+    let worst = [Exit::Trouble, Exit::Findings].into_iter().find(|exit| exits.contains(exit));
+    Ok(worst.unwrap_or(Exit::Clean))
+}
+
+fn exit_of_zone(reload: &ZoneReload) -> Exit {
+    match reload.outcome {
+        ZoneOutcome::Refused => Exit::Trouble,
+        ZoneOutcome::Asked => Exit::Findings,
+        ZoneOutcome::Applied | ZoneOutcome::Unchanged if reload.problem.is_some() => Exit::Findings,
+        ZoneOutcome::Applied | ZoneOutcome::Unchanged => Exit::Clean,
+    }
+}
+
+fn show_zone(reload: &ZoneReload, paint: Paint) -> String {
+    let mut page = diagnostic::render(&reload.diagnostics, paint == Paint::Color);
+    if !page.is_empty() {
+        page.push('\n');
+    }
+    if let Some(problem) = &reload.problem {
+        page += &format!("{}: {problem}\n", paint.bad("problem"));
+    }
+    let zone = of_view(&reload.zone, reload.view.as_deref());
+    page + &format!("{zone} {}\n", zone_outcome(reload, paint))
+}
+
+fn zone_outcome(reload: &ZoneReload, paint: Paint) -> String {
+    let serial = |serial: Option<u32>| serial.map_or_else(|| "none".to_owned(), |serial| serial.to_string());
+    let (old, new) = (serial(reload.old_serial), serial(reload.new_serial));
+    let source = reload.primary.map_or_else(String::new, |primary| format!(", from {primary}"));
+    match reload.outcome {
+        ZoneOutcome::Applied => {
+            let records = count(reload.records, "record");
+            format!("{}: serial {old} -> {new}, {records}{source}", paint.good("applied"))
+        }
+        ZoneOutcome::Unchanged => format!("unchanged: serial {new}{source}"),
+        ZoneOutcome::Refused if reload.new_serial.is_none() => {
+            format!("{}: there is nothing to answer with", paint.bad("refused"))
+        }
+        ZoneOutcome::Refused => format!("{}: all is as it was, serial {new}", paint.bad("refused")),
+        ZoneOutcome::Asked => {
+            format!("asked: no primary has answered yet, serial {new}; `dnsfwd status` says what comes of it")
+        }
+    }
 }
 
 /// Warnings are shown, but what was asked for was done.

@@ -61,9 +61,10 @@ fn listener_lines(listeners: &[Listener]) -> Vec<String> {
 
 /// `corp.example serial 7, 5 records; from 192.168.3.10:53, asked again in 3h, holds for 7d`
 pub fn zone_line(zone: &ZoneStatus) -> String {
+    let name = of_view(&zone.name, zone.view.as_deref());
     let mut line = match zone.serial {
-        Some(serial) => format!("{} serial {serial}, {}", zone.name, count(zone.records, "record")),
-        None => format!("{} nothing to answer with", zone.name),
+        Some(serial) => format!("{name} serial {serial}, {}", count(zone.records, "record")),
+        None => format!("{name} nothing to answer with"),
     };
     if zone.kind == ZoneKind::Secondary {
         line += &zone.primary.map_or_else(|| "; secondary".to_owned(), |primary| format!("; from {primary}"));
@@ -83,6 +84,11 @@ pub fn zone_line(zone: &ZoneStatus) -> String {
         line += &format!("; {} ago: {}", duration(failure.secs_ago), failure.reason);
     }
     line
+}
+
+/// A zone's name, and its view if it has one.
+pub fn of_view(name: &str, view: Option<&str>) -> String {
+    view.map_or_else(|| name.to_owned(), |view| format!("{name} (view {view})"))
 }
 
 /// Two lines a view, in the order in which they are tried.

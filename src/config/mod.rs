@@ -14,7 +14,7 @@ mod reader;
 pub(crate) mod reverse;
 mod rules;
 mod schema;
-mod suggest;
+pub(crate) mod suggest;
 mod system;
 mod table;
 mod text;

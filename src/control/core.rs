@@ -17,6 +17,8 @@ pub trait Core: Send + Sync + 'static {
     /// Reads the files again, builds the new whole aside and swaps it in; on faults all stays as it was. The
     /// control plane sees to it that no two run at once.
     fn reload(&self) -> report::Reload;
+    /// Reads one zone's file again, or asks its primaries and waits for a bounded time; of that name in all views.
+    fn reload_zone(&self, name: &Name) -> Result<report::ZoneReloads, UnknownZone>;
     fn status(&self) -> report::Status;
     /// What would become of this question now, from the same decision that serves it.
     fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation;
@@ -97,6 +99,29 @@ pub struct UnknownTarget {
     /// Endpoints with the addresses of their targets.
     pub there: Vec<(String, Vec<SocketAddr>)>,
 }
+
+/// An operator names a zone that is not there.
+#[derive(Debug)]
+pub struct UnknownZone {
+    pub name: Name,
+    /// The zone whose name is nearest to it, or that it lies in.
+    pub meant: Option<String>,
+    pub there: Vec<String>,
+}
+
+impl fmt::Display for UnknownZone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no zone '{}'", self.name)?;
+        match (&self.meant, self.there.len()) {
+            (Some(meant), _) => write!(f, "; did you mean '{meant}'?"),
+            (None, 0) => f.write_str(", nor any other"),
+            (None, len) if len <= LISTED => write!(f, ", but {}", self.there.join(", ")),
+            (None, len) => write!(f, " among {len}: see `dnsfwd status`"),
+        }
+    }
+}
+
+impl error::Error for UnknownZone {}
 
 /// Addresses that an error lists; `dnsfwd targets list` has them all.
 const LISTED: usize = 20;

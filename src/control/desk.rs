@@ -11,10 +11,11 @@ use tokio::task::AbortHandle;
 
 use super::core::{Core, Settings};
 use super::protocol::Reply;
-use super::report::{Outcome, Ready, Reload};
+use super::report::{Outcome, Ready, Reload, ZoneOutcome, ZoneReload, ZoneReloads};
 use super::systemd::Systemd;
 use super::{ControlError, http, logs, socket};
 use crate::config::diagnostic::{Diagnostic, Severity};
+use crate::wire::name::Name;
 
 pub struct Desk {
     core: Arc<dyn Core>,
@@ -126,6 +127,18 @@ impl Desk {
         reply
     }
 
+    /// Reads one zone again; `asker` is for the log.
+    pub async fn reload_zone(&self, name: Name, asker: &'static str) -> Reply<ZoneReloads> {
+        match self.ask(move |core| core.reload_zone(&name)).await {
+            Reply::Ok(Ok(reloads)) => {
+                reloads.zones.iter().for_each(|reload| log_zone(reload, asker));
+                Reply::Ok(reloads)
+            }
+            Reply::Ok(Err(unknown)) => Reply::Error(unknown.to_string()),
+            Reply::Error(reason) => Reply::Error(reason),
+        }
+    }
+
     /// New before old: a door is closed only when the one in its place is open. What can't be opened leaves
     /// the old one open, and the next reload tries again.
     async fn move_doors(self: &Arc<Desk>, doors: &mut Doors, wanted: Settings) -> Vec<ControlError> {
@@ -175,6 +188,22 @@ fn log_reload(report: &Reload, asker: &str) {
         Outcome::Unchanged => tracing::info!(asker, hash, "reloaded: nothing has changed"),
         Outcome::Refused => {
             tracing::error!(asker, hash, "reload refused: the configuration has faults, the old one goes on")
+        }
+    }
+}
+
+fn log_zone(reload: &ZoneReload, asker: &str) {
+    reload.diagnostics.iter().for_each(log_fault);
+    let ZoneReload { zone, new_serial: serial, .. } = reload;
+    let view = reload.view.as_deref().unwrap_or_default();
+    let problem = reload.problem.as_deref().unwrap_or_default();
+    match reload.outcome {
+        ZoneOutcome::Refused => tracing::error!(asker, zone, view, serial, problem, "zone not reloaded"),
+        ZoneOutcome::Asked => tracing::info!(asker, zone, view, serial, "its primaries are asked"),
+        _ if !problem.is_empty() => tracing::warn!(asker, zone, view, serial, problem, "zone reloaded"),
+        ZoneOutcome::Applied => tracing::info!(asker, zone, view, serial, "zone reloaded"),
+        ZoneOutcome::Unchanged => {
+            tracing::info!(asker, zone, view, serial, "zone reloaded: nothing has changed")
         }
     }
 }

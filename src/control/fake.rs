@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::core::{Core, Settings, UnknownTarget, Which};
+use super::core::{Core, Settings, UnknownTarget, UnknownZone, Which};
 use super::report::*;
 use crate::wire::name::Name;
 
@@ -35,6 +35,10 @@ impl Core for Fake {
             diagnostics: Vec::new(),
             problems: Vec::new(),
         }
+    }
+
+    fn reload_zone(&self, name: &Name) -> Result<ZoneReloads, UnknownZone> {
+        Err(UnknownZone { name: name.clone(), meant: None, there: vec!["anycompany.corp".into()] })
     }
 
     fn status(&self) -> Status {
@@ -149,6 +153,7 @@ pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
             because: "rule awsanycompany.corp is the longest that covers the name".into(),
             place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
         },
+        zone: None,
         runners_up: Vec::new(),
         endpoint: Some("aws-inbound".into()),
         names: Vec::new(),
@@ -177,6 +182,12 @@ pub fn sample() -> Sample {
         answers: vec![AnswerCount { source: "cache".into(), count: 80 }],
         views: vec![ViewCount { view: "client-vpn".into(), count: 7 }],
         decisions: vec![DecisionCount { kind: Action::Forward, domain: ".".into(), count: 12 }],
+        zones: vec![ZoneStatus {
+            kind: ZoneKind::Secondary,
+            expires_secs: Some(604_800),
+            counts: ZoneCounts { transfers_in: 3, updates: 2, failures: 1, ..ZoneCounts::default() },
+            ..ZoneStatus::of("legacy.corp", 41, 312)
+        }],
         exchanges: vec![ExchangeSample {
             rule: "awsanycompany.corp".into(),
             endpoint: "aws-inbound".into(),

@@ -7,7 +7,9 @@ use ::metrics::{Key, Label, counter, describe_counter, describe_gauge, gauge, wi
 use metrics_exporter_prometheus::formatting::{write_help_line, write_metric_line, write_type_line};
 use metrics_exporter_prometheus::{LabelSet, PrometheusBuilder};
 
-use super::report::{Action, ExchangeSample, LATENCY_BOUNDS, NameSample, Sample, TargetSample, TargetState};
+use super::report::{
+    Action, ExchangeSample, LATENCY_BOUNDS, NameSample, Sample, TargetSample, TargetState, ZoneStatus,
+};
 use crate::wire::header::rcode_name;
 
 /// What a family counts, as its TYPE line says it.
@@ -19,7 +21,7 @@ pub enum Kind {
 }
 
 /// Every family: name, kind, labels, help. The README's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 34] = [
+pub const FAMILIES: [(&str, Kind, &str, &str); 39] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -106,6 +108,31 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 34] = [
     ("dnsfwd_name_changes_total", Kind::Counter, "name", "Times that the addresses of such a name changed."),
     ("dnsfwd_name_failures_total", Kind::Counter, "name", "Lookups of such a name that failed."),
     (
+        "dnsfwd_zone_serial",
+        Kind::Gauge,
+        "zone, view",
+        "Serial of a zone's SOA; gone while a secondary has nothing to answer with.",
+    ),
+    (
+        "dnsfwd_zone_transfers_total",
+        Kind::Counter,
+        "zone, view, direction",
+        "Transfers of a zone, in from primaries and out to secondaries.",
+    ),
+    ("dnsfwd_zone_updates_total", Kind::Counter, "zone, view, result", "Dynamic updates, made or refused."),
+    (
+        "dnsfwd_zone_failures_total",
+        Kind::Counter,
+        "zone, view",
+        "Faults of a zone's file, primaries of no use, disks that can't be written.",
+    ),
+    (
+        "dnsfwd_zone_expires_seconds",
+        Kind::Gauge,
+        "zone, view",
+        "Time until a secondary zone expires if no primary vouches for it; 0 when it has.",
+    ),
+    (
         "dnsfwd_cache_refreshes_total",
         Kind::Counter,
         "",
@@ -135,6 +162,7 @@ pub fn render(sample: &Sample) -> String {
         sample.exchanges.iter().for_each(publish_exchange);
         sample.targets.iter().for_each(publish_target);
         sample.names.iter().for_each(publish_name);
+        sample.zones.iter().for_each(publish_zone);
         publish_cache_and_config(sample);
     });
     let mut page = in_order(&recorder.handle().render());
@@ -233,6 +261,28 @@ fn publish_name(row: &NameSample) {
     gauge!("dnsfwd_name_addresses", "name" => row.name.clone()).set(row.addresses as f64);
     counter!("dnsfwd_name_changes_total", "name" => row.name.clone()).absolute(row.changes);
     counter!("dnsfwd_name_failures_total", "name" => row.name.clone()).absolute(row.failures);
+}
+
+fn publish_zone(row: &ZoneStatus) {
+    let labels =
+        [Label::new("zone", row.name.clone()), Label::new("view", row.view.clone().unwrap_or_default())];
+    let with = |name: &'static str, value: &'static str| {
+        labels.iter().cloned().chain([Label::new(name, value)]).collect::<Vec<_>>()
+    };
+    let counts = &row.counts;
+    if let Some(serial) = row.serial {
+        gauge!("dnsfwd_zone_serial", labels.iter()).set(f64::from(serial));
+    }
+    for (direction, count) in [("in", counts.transfers_in), ("out", counts.transfers_out)] {
+        counter!("dnsfwd_zone_transfers_total", with("direction", direction)).absolute(count);
+    }
+    for (result, count) in [("made", counts.updates), ("refused", counts.updates_refused)] {
+        counter!("dnsfwd_zone_updates_total", with("result", result)).absolute(count);
+    }
+    counter!("dnsfwd_zone_failures_total", labels.iter()).absolute(counts.failures);
+    if let Some(secs) = row.expires_secs {
+        gauge!("dnsfwd_zone_expires_seconds", labels.iter()).set(secs as f64);
+    }
 }
 
 fn publish_cache_and_config(sample: &Sample) {

@@ -20,7 +20,11 @@ pub const REPLY_PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
-    Reload,
+    Reload {
+        /// Only this zone: its file, or what its primaries have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zone: Option<String>,
+    },
     Status,
     Explain {
         name: String,
@@ -81,6 +85,11 @@ mod tests {
             client: IpAddr::from([10, 0, 0, 1]),
         };
         assert_eq!(request, expected);
+        let reload = |zone| Request::Reload { zone };
+        let read = |text| serde_json::from_str::<Request>(text).expect("reads");
+        assert_eq!(read(r#"{"command":"reload"}"#), reload(None));
+        assert_eq!(read(r#"{"command":"reload","zone":"a.example"}"#), reload(Some("a.example".into())));
+        assert_eq!(serde_json::to_string(&reload(None)).expect("writes"), r#"{"command":"reload"}"#);
         assert!(serde_json::from_str::<Request>(r#"{"command":"halt"}"#).is_err());
     }
 }

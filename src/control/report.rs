@@ -113,6 +113,8 @@ pub struct Listener {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneStatus {
     pub name: String,
+    /// None outside of views.
+    pub view: Option<String>,
     pub kind: ZoneKind,
     /// None while a secondary has nothing to answer with.
     pub serial: Option<u32>,
@@ -133,6 +135,7 @@ impl ZoneStatus {
     pub fn of(name: &str, serial: u32, records: u64) -> ZoneStatus {
         ZoneStatus {
             name: name.to_owned(),
+            view: None,
             kind: ZoneKind::Primary,
             serial: Some(serial),
             records,
@@ -161,6 +164,44 @@ pub struct ZoneCounts {
     pub notices_in: u64,
     pub updates: u64,
     pub updates_refused: u64,
+    /// Faults of its file, primaries that were of no use, disks that can't be written.
+    pub failures: u64,
+}
+
+/// What `reload --zone` came to, for each zone of the name: views may have zones of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneReloads {
+    pub zones: Vec<ZoneReload>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneReload {
+    pub zone: String,
+    /// None outside of views.
+    pub view: Option<String>,
+    pub kind: ZoneKind,
+    pub outcome: ZoneOutcome,
+    /// None where there was nothing to answer with.
+    pub old_serial: Option<u32>,
+    pub new_serial: Option<u32>,
+    pub records: u64,
+    /// The primary that gave or last vouched for the zone.
+    pub primary: Option<SocketAddr>,
+    /// Of the zone's file.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Why it was refused, or what is odd about what was taken.
+    pub problem: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneOutcome {
+    Applied,
+    Unchanged,
+    /// The old content goes on, if there is any.
+    Refused,
+    /// The primaries have yet to answer.
+    Asked,
 }
 
 /// What last went wrong with a zone; gone when it is mended.
@@ -313,6 +354,9 @@ pub struct Explanation {
     pub access: Access,
     pub decision: Decision,
     /// What else could have matched, nearest first.
+    /// If a zone decides: its kind, and what it is answered from or why there is nothing.
+    #[serde(default)]
+    pub zone: Option<String>,
     pub runners_up: Vec<RunnerUp>,
     pub endpoint: Option<String>,
     /// What is known of the names among its targets.
@@ -464,6 +508,7 @@ pub struct Sample {
     pub decisions: Vec<DecisionCount>,
     /// Empty if there are no views.
     pub views: Vec<ViewCount>,
+    pub zones: Vec<ZoneStatus>,
     /// What rules asked of targets.
     pub exchanges: Vec<ExchangeSample>,
     /// The targets themselves, whichever rule asks them.

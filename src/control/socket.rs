@@ -164,7 +164,11 @@ async fn answer(line: &[u8], writer: &mut OwnedWriteHalf, desk: &Arc<Desk>) -> i
         }
     };
     match request {
-        Request::Reload => send(writer, &desk.reload("the control socket").await).await,
+        Request::Reload { zone: None } => send(writer, &desk.reload("the control socket").await).await,
+        Request::Reload { zone: Some(name) } => match parse_name(&name) {
+            Ok(name) => send(writer, &desk.reload_zone(name, "the control socket").await).await,
+            Err(reason) => send(writer, &Reply::<()>::Error(reason)).await,
+        },
         Request::Status => send(writer, &desk.ask(|core| core.status()).await).await,
         Request::Explain { name, rtype, client } => match question(&name, &rtype) {
             Ok((name, rtype)) => {

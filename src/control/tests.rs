@@ -93,7 +93,7 @@ fn operators_are_answered_over_the_socket() {
     assert_eq!((explanation.name.as_str(), explanation.rtype.as_str()), ("web1.awsanycompany.corp", "HTTPS"));
     let flush: Flush = plane.ask(&Request::Flush { name: "a.example".into(), tree: true }).expect("answers");
     assert_eq!(flush.entries, 10);
-    let reload: Reload = plane.ask(&Request::Reload).expect("answers");
+    let reload: Reload = plane.ask(&Request::Reload { zone: None }).expect("answers");
     assert_eq!(reload.outcome, Outcome::Applied);
 }
 
@@ -208,7 +208,7 @@ fn reloads_wait_for_each_other() {
     let plane = Plane::start();
     thread::scope(|scope| {
         for _ in 0..5 {
-            scope.spawn(|| plane.ask::<Reload>(&Request::Reload).expect("answers"));
+            scope.spawn(|| plane.ask::<Reload>(&Request::Reload { zone: None }).expect("answers"));
         }
     });
     assert_eq!(plane.core.reloads.load(Ordering::SeqCst), 5);
@@ -223,8 +223,8 @@ fn a_reload_moves_the_listeners_of_operators() {
     plane.change(|settings| {
         (settings.socket, settings.metrics) = (Some(new_socket.clone()), Some(free_address()))
     });
-    let report: Reload =
-        ask(&old.socket.clone().expect("set"), &Request::Reload).expect("the old door answers");
+    let report: Reload = ask(&old.socket.clone().expect("set"), &Request::Reload { zone: None })
+        .expect("the old door answers");
     assert!(report.problems.is_empty(), "{:?}", report.problems);
     assert!(plane.ask::<Status>(&Request::Status).is_ok());
     assert!(plane.get("/healthz").contains("alive"));
@@ -238,7 +238,7 @@ fn an_address_that_is_taken_leaves_the_old_one_open() {
     let old = plane.settings().metrics.expect("set");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     plane.change(|settings| settings.metrics = taken.local_addr().ok());
-    let report: Reload = plane.ask(&Request::Reload).expect("answers");
+    let report: Reload = plane.ask(&Request::Reload { zone: None }).expect("answers");
     assert_eq!(report.problems.len(), 1);
     assert!(report.problems[0].contains("metrics can't be served at"), "{:?}", report.problems);
     assert!(report.problems[0].contains("in use"), "the cause is told: {:?}", report.problems);

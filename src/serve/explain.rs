@@ -7,11 +7,13 @@ use super::builtins::builtins;
 use super::reports::milliseconds;
 use super::snapshot::{Rule, Snapshot};
 use super::views::ViewIndex;
+use super::zones::OwnZone;
 use crate::cache::Key;
 use crate::config;
 use crate::control::report;
 use crate::forward::pick::{Endpoint, Member};
 use crate::policy::{Action, Because, Candidate, Decision};
+use crate::transfer::held::Source;
 use crate::wire::header::bit;
 use crate::wire::name::Name;
 use crate::wire::rdata::class;
@@ -43,7 +45,7 @@ pub fn explain(
         rtype: crate::control::rtype::show(rtype),
         client,
         offline: knows == Knows::FilesOnly,
-        summary: summary(snapshot, name, decision, &access, &targets),
+        summary: summary(snapshot, name, decision, &access, &targets, knows),
         view: view_words(snapshot, client, view),
         access,
         decision: report::Decision {
@@ -52,6 +54,7 @@ pub fn explain(
             because,
             place: place(snapshot, decision.action),
         },
+        zone: zone_words(snapshot, decision.action, knows),
         runners_up: runners_up(snapshot, decision, &candidates),
         endpoint: endpoint.map(|endpoint| endpoint.name.clone()),
         names: rule.map(|rule| snapshot.names_of(rule)).unwrap_or_default(),
@@ -112,6 +115,44 @@ fn place(snapshot: &Snapshot, action: Action) -> Option<report::Place> {
         Action::Builtin(_) | Action::Refuse => return None,
     };
     Some(report::Place { file: place.file.to_path_buf(), line: place.line as usize })
+}
+
+fn zone_of(snapshot: &Snapshot, action: Action) -> Option<&OwnZone> {
+    match action {
+        Action::Zone(index) => snapshot.zones.get(index as usize),
+        _ => None,
+    }
+}
+
+/// In the words that clients get with the error.
+fn why_nothing(snapshot: &Snapshot, action: Action) -> Option<String> {
+    let zone = zone_of(snapshot, action)?;
+    zone.held.zone().is_none().then(|| zone.why_nothing().text.into_owned())
+}
+
+/// What kind of zone decides, where its content comes from, and what there is of it.
+fn zone_words(snapshot: &Snapshot, action: Action, knows: Knows) -> Option<String> {
+    let held = &zone_of(snapshot, action)?.held;
+    let terms = held.terms();
+    let serial = held.zone().as_ref().map(|zone| zone.serial());
+    let serial = serial.map_or_else(String::new, |serial| format!(", serial {serial}"));
+    if let Source::File { file, updates } = &terms.source {
+        let changed = if *updates { ", changed by updates" } else { "" };
+        return Some(format!("primary{serial}, from {}{changed}", file.display()));
+    }
+    let from = match held.story().primary {
+        Some(primary) => format!("secondary{serial}, from {primary}"),
+        None => {
+            let all: Vec<String> =
+                terms.primaries.iter().map(|primary| primary.address.to_string()).collect();
+            format!("secondary{serial} of {}", all.join(", "))
+        }
+    };
+    Some(match why_nothing(snapshot, action) {
+        _ if knows == Knows::FilesOnly => format!("{from}; only the running server knows what it has"),
+        Some(why) => format!("{from}: {why}"),
+        None => from,
+    })
 }
 
 fn action_report(action: Action) -> report::Action {
@@ -264,6 +305,7 @@ fn summary(
     decision: Decision,
     access: &report::Access,
     targets: &[report::TargetChoice],
+    knows: Knows,
 ) -> String {
     if !access.allowed {
         return format!("{name} is REFUSED: this client is not in {}", access.list);
@@ -276,6 +318,9 @@ fn summary(
         }
         (Some(endpoint), None) => format!("{name} goes by {this} to endpoint {endpoint}"),
         _ if decision.action == Action::Refuse => format!("{name} is REFUSED: no zone and no rule covers it"),
-        _ => format!("{name} is answered here, by {this}"),
+        _ => match why_nothing(snapshot, decision.action).filter(|_| knows == Knows::State) {
+            Some(why) => format!("{name} gets SERVFAIL from {this}: {why}"),
+            None => format!("{name} is answered here, by {this}"),
+        },
     }
 }

@@ -18,6 +18,7 @@ mod names;
 mod offline;
 mod rates;
 mod reports;
+mod reread;
 mod server;
 mod snapshot;
 #[doc(hidden)]

@@ -47,6 +47,7 @@ fn zone_report(held: &Held) -> report::ZoneStatus {
     };
     report::ZoneStatus {
         name: terms.name.to_string(),
+        view: Some(terms.view.clone()).filter(|view| !view.is_empty()),
         kind: if secondary { report::ZoneKind::Secondary } else { report::ZoneKind::Primary },
         serial: zone.as_ref().map(|zone| zone.serial()),
         records: zone.as_ref().map_or(0, |zone| zone.records() as u64),
@@ -60,6 +61,7 @@ fn zone_report(held: &Held) -> report::ZoneStatus {
             notices_in: story.notices_in,
             updates: story.updates,
             updates_refused: story.updates_refused,
+            failures: story.failures,
         },
         failure: story.failure.map(|(at, reason)| report::ZoneFailure {
             secs_ago: now.duration_since(at).unwrap_or_default().as_secs(),

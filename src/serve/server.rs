@@ -21,16 +21,17 @@ use super::reports::{
 use super::snapshot::{Built, Snapshot};
 use super::thread::{self, Handle, Order};
 use super::worker::{Connections, Inbox, Shared};
-use super::{diff, drains, explain, listen};
+use super::{diff, drains, explain, listen, reread};
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::{self};
 use crate::control::report::{self, Outcome};
-use crate::control::{Core, Settings, UnknownTarget, Which};
+use crate::control::{Core, Settings, UnknownTarget, UnknownZone, Which};
 use crate::forward::coalesce::InFlight;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::Registry;
 use crate::sys;
 use crate::transfer::desk::Desk;
+use crate::transfer::held::{Held, Source};
 use crate::wire::name::Name;
 
 /// A listener that goes is given so long to answer what has arrived.
@@ -312,6 +313,18 @@ impl Core for Server {
         }
     }
 
+    fn reload_zone(&self, name: &Name) -> Result<report::ZoneReloads, UnknownZone> {
+        let snapshot = self.snapshot();
+        let held = reread::of_name(&snapshot, name)?;
+        let files = lock(&self.changing);
+        let read = |held: &Arc<Held>| (held.terms().source != Source::Primaries).then(|| reread::file(held));
+        let zones: Vec<_> = held.iter().map(|held| (held, read(held))).collect();
+        // Primaries may be slow: others may change things meanwhile.
+        drop(files);
+        let fetched = |(held, read): (&Arc<Held>, Option<_>)| read.unwrap_or_else(|| reread::ask(held));
+        Ok(report::ZoneReloads { zones: zones.into_iter().map(fetched).collect() })
+    }
+
     fn status(&self) -> report::Status {
         let snapshot = self.snapshot();
         let usage = snapshot.cache.usage();
@@ -405,6 +418,7 @@ impl Core for Server {
             answers: counts::answers(&self.counts),
             decisions: snapshot.decisions.totals(),
             views: snapshot.decisions.views(),
+            zones: zone_reports(&snapshot),
             exchanges: exchange_samples(&self.registry),
             targets: target_samples(&snapshot),
             cache: report::CacheSample {

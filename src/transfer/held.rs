@@ -68,6 +68,9 @@ pub struct Story {
     pub notices_in: u64,
     pub updates: u64,
     pub updates_refused: u64,
+    pub failures: u64,
+    /// Rounds over the primaries that have ended.
+    pub rounds: u64,
 }
 
 /// A zone that is held.
@@ -94,6 +97,8 @@ struct Past {
     history: History,
     /// What was last read from the zone's file.
     file_digest: Option<u64>,
+    /// What is odd about that, as long as it is.
+    file_warning: Option<String>,
     begun: bool,
     /// Nothing may be written: what is on disk could not be read.
     sealed: bool,
@@ -153,7 +158,10 @@ impl Held {
     }
 
     pub fn failed(&self, why: impl Into<String>) {
-        self.tell(|story| story.failure = Some((SystemTime::now(), why.into())));
+        self.tell(|story| {
+            story.failure = Some((SystemTime::now(), why.into()));
+            story.failures += 1;
+        });
     }
 
     /// The content, or what it was before it expired.
@@ -205,19 +213,28 @@ impl Held {
     pub fn take_file(&self, zone: Arc<Zone>) -> Option<String> {
         let mut past = lock(&self.past);
         if past.file_digest == Some(zone.digest()) {
-            return None;
+            return past.file_warning.clone();
         }
         past.file_digest = Some(zone.digest());
+        let warning = self.take_new_file(&mut past, &zone);
+        let left_alone = self.content.load().as_ref().is_some_and(|now| now.digest() != zone.digest());
+        let with_updates = matches!(self.terms.load().source, Source::File { updates: true, .. });
+        // That a file has replaced updates is told once.
+        past.file_warning = warning.clone().filter(|_| left_alone || !with_updates);
+        warning
+    }
+
+    fn take_new_file(&self, past: &mut Past, zone: &Arc<Zone>) -> Option<String> {
         let terms = self.terms();
         let first = !std::mem::replace(&mut past.begun, true);
         let Source::File { updates, .. } = &terms.source else { return None };
         match (updates, first) {
-            (true, true) => self.begin_with_updates(&mut past, zone, &terms),
-            (true, false) => self.take_edited(&mut past, zone),
+            (true, true) => self.begin_with_updates(past, Arc::clone(zone), &terms),
+            (true, false) => self.take_edited(past, Arc::clone(zone)),
             (false, _) => {
                 let old = self.content.load_full();
-                let (delta, warning) = step(old.as_deref(), &zone);
-                self.publish(&mut past, &zone, delta.as_deref());
+                let (delta, warning) = step(old.as_deref(), zone);
+                self.publish(past, zone, delta.as_deref());
                 if first {
                     // Secondaries may have missed what was before this start.
                     self.published.notify_one();

@@ -46,7 +46,7 @@ impl fmt::Display for Fault {
             Fault::Truncated => f.write_str("a message is truncated"),
             Fault::NoSoa => f.write_str("a transfer begins without an SOA"),
             Fault::OutOfZone(name) => write!(f, "a record of {name}, which is not within the zone"),
-            Fault::Sequence => f.write_str("the SOAs of an incremental transfer don't follow one another"),
+            Fault::Sequence => f.write_str("the SOAs of a transfer don't follow one another"),
             Fault::Trailing => f.write_str("records follow the transfer's end"),
             Fault::TooLarge => write!(f, "the transfer has more than {} GiB", TRANSFER_OCTETS >> 30),
         }

@@ -61,7 +61,9 @@ pub async fn keep(held: Arc<Held>, transfers: Arc<Semaphore>) {
             () = sleep(wait) => {}
             () = held.heard.notified() => sleep(AFTER_NOTICE).await,
         }
-        wait = match keeper.round().await {
+        let came = keeper.round().await;
+        held.tell(|story| story.rounds += 1);
+        wait = match came {
             Round::Vouched => keeper.refresh_wait(),
             Round::Failed => keeper.retry_wait(),
         };

@@ -2,10 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::Semaphore;
+
+use super::held::{Held, Peer, Source, Terms};
 use super::intake::{Fault, Intake, Transfer};
 use super::outflow::{Content, Outflow};
-use crate::limits::MESSAGE;
+use super::secondary;
+use crate::limits::{EXPIRE_MIN, MESSAGE};
+use crate::policy::access::AccessList;
 use crate::wire::name::{Name, parse_wire};
 use crate::wire::rdata::rtype;
 use crate::zone::{Delta, Serial, Zone};
@@ -91,4 +97,56 @@ fn broken_messages_are_survived() {
     assert_eq!(taken(&other, None).err(), Some(Fault::NotAnAnswer), "another question");
     let twice = [sent[0].clone(), sent[0].clone()];
     assert_eq!(taken(&twice, None).err(), Some(Fault::Trailing));
+}
+
+/// `corp.example`, fetched from where nobody is.
+fn secondary_in(folder: &Path) -> Held {
+    let list = || Arc::new(AccessList::new(Vec::new()));
+    Held::new(Terms {
+        name: Name::parse("corp.example").unwrap(),
+        view: String::new(),
+        source: Source::Primaries,
+        primaries: vec![Peer { address: ([127, 0, 0, 1], 9).into(), key: None }],
+        notify: Vec::new(),
+        allow_transfer: list(),
+        allow_update: list(),
+        allow_notify: list(),
+        state: Some(folder.to_owned()),
+    })
+}
+
+/// RFC 1034 section 4.3.5, over restarts: the time counts from when a primary last vouched, and not from the start.
+#[tokio::test]
+async fn a_zone_expires_when_nobody_vouches_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = secondary_in(folder.path());
+    held.begin_secondary();
+    // The SOA says a second, which is less than the least.
+    let nearly = SystemTime::now() - EXPIRE_MIN + Duration::from_secs(3);
+    let sound = zone(5, "a A 192.0.2.10\n");
+    assert_eq!(held.take_version(Arc::into_inner(sound).unwrap(), None, nearly), None);
+    assert!(held.zone().is_some());
+    drop(held);
+
+    let held = Arc::new(secondary_in(folder.path()));
+    held.begin_secondary();
+    assert!(held.zone().is_some(), "it still holds");
+    let keeper = tokio::spawn(secondary::keep(Arc::clone(&held), Arc::new(Semaphore::new(1))));
+    let end = Instant::now() + Duration::from_secs(30);
+    while held.zone().is_some() {
+        assert!(Instant::now() < end, "it does not expire");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    keeper.abort();
+    let (_, why) = held.story().failure.expect("it is told");
+    assert!(why.contains("expired") || why.contains("primary"), "{why}");
+    drop((keeper.await, held));
+
+    let held = secondary_in(folder.path());
+    held.begin_secondary();
+    assert!(held.zone().is_none(), "expired is expired, after a restart too");
+    assert_eq!(held.stored().map(|zone| zone.serial()), Some(5), "what to ask for is still known");
+    // A primary that vouches for it makes it good again.
+    held.vouched(SystemTime::now());
+    assert_eq!(held.zone().as_ref().map(|zone| zone.serial()), Some(5));
 }

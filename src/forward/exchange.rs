@@ -225,9 +225,10 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
         self.finished.pop_front()
     }
 
-    /// Flights that are in the air or whose late replies are still listened for.
-    pub fn len(&self) -> usize {
-        self.flights.len()
+    /// Questions that are in the air or whose late replies are still listened for; of probes, which are listened for as
+    /// long, there are always some.
+    pub fn questions(&self) -> usize {
+        self.flights.values().filter(|flight| !flight.is_probe()).count()
     }
 
     pub fn is_empty(&self) -> bool {

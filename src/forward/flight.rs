@@ -295,6 +295,10 @@ impl<E: Errand, W> Flight<E, W> {
         &self.errand.endpoint().targets[index].target
     }
 
+    pub fn is_probe(&self) -> bool {
+        matches!(self.aim, Aim::Probe { .. })
+    }
+
     fn is_marked(&self) -> bool {
         matches!(self.aim, Aim::Mark { .. })
     }

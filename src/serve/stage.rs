@@ -290,9 +290,9 @@ impl Stage {
         self.workers.iter().map(waiting).sum()
     }
 
-    /// Questions and probes whose replies may still come.
+    /// Questions whose replies may still come.
     pub fn flights(&self) -> usize {
-        self.workers.iter().map(|worker| worker.exchange().len()).sum()
+        self.workers.iter().map(|worker| worker.exchange().questions()).sum()
     }
 
     /// Lets workers hear what others tell them. What one hears may end a question that it leads itself; that it

@@ -47,6 +47,19 @@
 //! their next batch. Kept answers carry the tag of the rule that made them, so those of changed rules are no
 //! longer found; all others stay.
 //!
+//! # A zone that changes
+//!
+//! Transfers, notices, updates and whatever is signed are put apart by `turn` (`serve::apart`): signatures are checked,
+//! and what is about a zone goes to the zone desk, a thread of its own ([`transfer`]), which answers in as many messages
+//! as it takes. A change makes another [`zone::Zone`] from the old one, is on disk before it is acknowledged, and is seen
+//! by workers with the next question: each zone of a snapshot is a cell that outlives the snapshot.
+//!
+//! # A view
+//!
+//! Clients may have rules and zones of their own (`serve::views`): the decision is then made over the view's policy and
+//! the general one together, and kept answers are found by the rule that made them, so that views share what they agree
+//! on and nothing else.
+//!
 //! # A scenario
 //!
 //! [`serve::stage`] is the same core without sockets, threads and a clock. [`scenario`] puts a network of scripted
@@ -62,8 +75,9 @@
 //! # The rooms
 //!
 //! ```text
-//! cli ─► control ─► serve ─► forward, zone, cache ─► policy ─► wire
-//!            └────► config ────────────────────────────────────┘
+//! cli ─► control ─► serve ─► transfer, forward, zone, cache ─► policy ─► wire
+//!  │         └────► config ──────────────────────────────────────────────┘
+//!  └─► import, compare, scenario
 //! ```
 
 pub mod cache;

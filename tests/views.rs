@@ -233,3 +233,24 @@ fn each_access_list_says_who_it_is() {
     let explained = dns.command(&["explain", "a.secret.example", "--client", "127.0.0.1"]).all();
     assert!(explained.contains("allow of [[rule]] secret.example"), "{explained}");
 }
+
+/// One address, two views: the key of a question decides (RFC 8945), and a wrong one gets no answer at all.
+#[test]
+fn a_key_chooses_the_view() {
+    const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    const OTHER: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
+    let net = Net::new();
+    let (setup, _targets) = targets(&net, Setup::new(&net), 2);
+    let key = format!("[[key]]\nname = \"vpn\"\nsecret = \"{SECRET}\"\n");
+    let dns = setup
+        .rule("corp.example", "e0")
+        .body(&key)
+        .body(&view("vpn", "key:vpn", "", &[("corp.example", "e1")]))
+        .start(&net);
+    let says = |arguments: &str| common::dig(dns.address, arguments).text;
+    assert!(says("www.corp.example +noall +answer").contains("192.0.2.0"));
+    let signed = says(&format!("-y hmac-sha256:vpn:{SECRET} www.corp.example"));
+    assert!(signed.contains("192.0.2.1") && signed.contains("TSIG"), "{signed}");
+    let forged = says(&format!("-y hmac-sha256:vpn:{OTHER} www.corp.example"));
+    assert!(forged.contains("status: NOTAUTH") && !forged.contains("192.0.2."), "{forged}");
+}

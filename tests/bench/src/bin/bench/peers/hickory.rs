@@ -1,4 +1,4 @@
-//! hickory-dns, from its package on crates.io. A forwarding store with a cache for a million names; no
+//! hickory-dns, from its package. A forwarding store with a cache for a million names; no
 //! validation, no logs, and more queries outstanding than the load has.
 
 use super::{Peer, Place, Role, command, from_crates};

@@ -157,7 +157,7 @@ fn installed(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// A program of a package on crates.io: where `tests/bench/run` had it installed, or on the search path.
+/// A program of a package: where `tests/bench/run` had it installed, or on the search path.
 fn from_crates(program: &str) -> Option<PathBuf> {
     let ours = std::env::var_os("BENCH_CRATES").map(|root| PathBuf::from(root).join("bin").join(program));
     ours.filter(|path| path.is_file()).or_else(|| installed(program))

@@ -1,4 +1,4 @@
-//! Numa, from its package on crates.io. Forwarding with a cache for a million names, and room for more misses
+//! Numa, from its package. Forwarding with a cache for a million names, and room for more misses
 //! than the load has; no block lists, proxy, DNS over TLS or mobile interface, no log, and no fallback to
 //! public resolvers.
 

@@ -17,6 +17,7 @@ use super::schema::{WrittenKey, WrittenSecret};
 use super::source::{Location, Place};
 use super::{files, suggest};
 use crate::wire::name::Name;
+pub use crate::wire::tsig::Algorithm;
 
 /// Octets of a file with a secret: what `tsig-keygen` gives for SHA-512 are 88 and a line's end.
 const MAX_FILE: u64 = 4096;
@@ -29,48 +30,6 @@ pub struct Key {
     pub secret: Secret,
     /// Of its name.
     pub place: Location,
-}
-
-/// RFC 8945 section 6, without those that it forbids to use and the truncated ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    HmacSha1,
-    HmacSha224,
-    HmacSha256,
-    HmacSha384,
-    HmacSha512,
-}
-
-const ALGORITHMS: [Algorithm; 5] = [
-    Algorithm::HmacSha1,
-    Algorithm::HmacSha224,
-    Algorithm::HmacSha256,
-    Algorithm::HmacSha384,
-    Algorithm::HmacSha512,
-];
-
-impl Algorithm {
-    /// As in the configuration, and as the domain name that messages carry.
-    pub fn name(self) -> &'static str {
-        match self {
-            Algorithm::HmacSha1 => "hmac-sha1",
-            Algorithm::HmacSha224 => "hmac-sha224",
-            Algorithm::HmacSha256 => "hmac-sha256",
-            Algorithm::HmacSha384 => "hmac-sha384",
-            Algorithm::HmacSha512 => "hmac-sha512",
-        }
-    }
-
-    /// Octets of the hash.
-    pub fn output_len(self) -> usize {
-        match self {
-            Algorithm::HmacSha1 => 20,
-            Algorithm::HmacSha224 => 28,
-            Algorithm::HmacSha256 => 32,
-            Algorithm::HmacSha384 => 48,
-            Algorithm::HmacSha512 => 64,
-        }
-    }
 }
 
 /// What both sides of a key know, and nobody else. Not empty.
@@ -90,9 +49,9 @@ impl fmt::Debug for Secret {
 }
 
 pub(super) fn algorithm(text: &str) -> Result<Algorithm, Wrong> {
-    let known = || ALGORITHMS.iter().map(|algorithm| algorithm.name());
-    if let Some(algorithm) = ALGORITHMS.iter().find(|algorithm| algorithm.name() == text) {
-        return Ok(*algorithm);
+    let known = || Algorithm::ALL.into_iter().map(Algorithm::name);
+    if let Some(algorithm) = Algorithm::named(text) {
+        return Ok(algorithm);
     }
     if text.starts_with("hmac-md5") {
         let message =
@@ -222,7 +181,7 @@ fn read_bounded(path: &Path) -> io::Result<(String, u32)> {
 
 /// RFC 2104 section 3 of shorter ones: "strongly discouraged as it would decrease the security strength".
 fn warn_if_short(secret: &Secret, algorithm: Algorithm, place: &Place, faults: &mut Faults) {
-    let (len, wanted) = (secret.as_bytes().len(), algorithm.output_len());
+    let (len, wanted) = (secret.as_bytes().len(), algorithm.octets());
     if len < wanted {
         let message = format!("the secret has {len} octets, fewer than a hash of {} has", algorithm.name());
         let help = format!("make a new one: openssl rand -base64 {wanted} (RFC 2104 section 3)");

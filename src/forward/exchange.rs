@@ -231,10 +231,6 @@ impl<E: Errand + Clone, W> Exchange<E, W> {
         self.flights.values().filter(|flight| !flight.is_probe()).count()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.flights.is_empty()
-    }
-
     /// One step of a flight: lands it if that ended it, else sees to its next time. False if it is gone.
     fn step(
         &mut self,

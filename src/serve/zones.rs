@@ -109,14 +109,7 @@ pub fn read_files(wanted: &[config::Zone], diagnostics: &mut Vec<Diagnostic>) ->
 /// Keys as messages are signed with them, in the order of the configuration.
 pub fn keys(config: &Config) -> Vec<Arc<tsig::Key>> {
     let key = |key: &Arc<config::Key>| {
-        let algorithm = match key.algorithm {
-            config::Algorithm::HmacSha1 => tsig::Algorithm::HmacSha1,
-            config::Algorithm::HmacSha224 => tsig::Algorithm::HmacSha224,
-            config::Algorithm::HmacSha256 => tsig::Algorithm::HmacSha256,
-            config::Algorithm::HmacSha384 => tsig::Algorithm::HmacSha384,
-            config::Algorithm::HmacSha512 => tsig::Algorithm::HmacSha512,
-        };
-        Arc::new(tsig::Key::new(key.name.clone(), algorithm, key.secret.as_bytes()))
+        Arc::new(tsig::Key::new(key.name.clone(), key.algorithm, key.secret.as_bytes()))
     };
     config.keys.iter().map(key).collect()
 }

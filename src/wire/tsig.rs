@@ -29,7 +29,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    const ALL: [Algorithm; 5] = [
+    pub const ALL: [Algorithm; 5] = [
         Algorithm::HmacSha1,
         Algorithm::HmacSha224,
         Algorithm::HmacSha256,
@@ -48,15 +48,23 @@ impl Algorithm {
         }
     }
 
-    /// By its name without the last dot.
-    pub fn named(text: &str) -> Option<Algorithm> {
-        Algorithm::ALL.into_iter().find(|algorithm| {
-            let wire = algorithm.wire();
-            wire[1..wire.len() - 1] == *text.as_bytes()
-        })
+    /// As people write it: without the last dot.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::HmacSha1 => "hmac-sha1",
+            Algorithm::HmacSha224 => "hmac-sha224",
+            Algorithm::HmacSha256 => "hmac-sha256",
+            Algorithm::HmacSha384 => "hmac-sha384",
+            Algorithm::HmacSha512 => "hmac-sha512",
+        }
     }
 
-    fn octets(self) -> usize {
+    pub fn named(text: &str) -> Option<Algorithm> {
+        Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text)
+    }
+
+    /// Of its hash.
+    pub fn octets(self) -> usize {
         match self {
             Algorithm::HmacSha1 => 20,
             Algorithm::HmacSha224 => 28,

@@ -80,6 +80,8 @@
 //!  └─► import, compare, scenario
 //! ```
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod cache;
 pub mod cli;
 pub mod compare;

@@ -2,9 +2,10 @@
 //! indices, networks to domains. The only file of the system that it looks at is a zone's, to see it is there.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use super::aws::{self, Aws, Direction, ResolverEndpoint};
 use super::keys::Keys;
 use super::lists::Lists;
 use super::reader::{At, Faults};
@@ -37,7 +38,10 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     zones::check_state(&written, state.as_deref(), faults);
     let for_zones = ForZones { state: state.as_deref(), keys: &keys };
     config.zones = zones::zones(&written.zones, &for_zones, &mut lists, faults);
-    let (endpoints, index) = endpoints(&written.endpoints, faults);
+    let has_aws = written.aws.place.is_some();
+    config.aws = aws::aws(std::mem::take(&mut written.aws), faults);
+    let behind = Behind { aws: config.aws.as_ref(), is_faulty: has_aws && config.aws.is_none() };
+    let (endpoints, index) = endpoints(&written.endpoints, &behind, faults);
     config.endpoints = endpoints;
     let mut used = vec![false; config.endpoints.len()];
     let resolve = &mut |name: &str, place: &Place, faults: &mut Faults| {
@@ -147,7 +151,11 @@ fn ttls(written: &Written, config: &Config, faults: &mut Faults) {
 /// Endpoints by name. Those with a fault are there too, so that rules naming them are not blamed.
 type Index<'a> = HashMap<&'a str, (usize, &'a Place)>;
 
-fn endpoints<'a>(written: &'a [WrittenEndpoint], faults: &mut Faults) -> (Vec<Endpoint>, Index<'a>) {
+fn endpoints<'a>(
+    written: &'a [WrittenEndpoint],
+    behind: &Behind<'_>,
+    faults: &mut Faults,
+) -> (Vec<Endpoint>, Index<'a>) {
     let mut index = Index::new();
     let mut endpoints = Vec::with_capacity(written.len());
     for endpoint in written {
@@ -161,13 +169,69 @@ fn endpoints<'a>(written: &'a [WrittenEndpoint], faults: &mut Faults) -> (Vec<En
         }
         endpoints.push(Endpoint {
             name: name.to_owned(),
-            targets: targets(endpoint, faults),
+            targets: match &endpoint.aws {
+                Some(aws) => behind.targets(aws, endpoint.rate, faults),
+                None => targets(endpoint, faults),
+            },
+            aws: endpoint.aws.as_ref().map(|aws| aws.value.clone()),
             client_subnet: endpoint.client_subnet,
             probe: endpoint.probe.clone(),
             place: place.location(),
         });
     }
     (endpoints, index)
+}
+
+/// The AWS side, for endpoints whose targets are the addresses of an inbound endpoint there.
+struct Behind<'a> {
+    aws: Option<&'a Aws>,
+    /// There is a table with faults of its own, which are reported.
+    is_faulty: bool,
+}
+
+impl Behind<'_> {
+    /// An endpoint's targets; those of a family that its type leaves out are not there.
+    fn targets(&self, name: &At<String>, rate: Option<u32>, faults: &mut Faults) -> Vec<Target> {
+        let Some(endpoint) = self.inbound(name, faults) else { return Vec::new() };
+        let subnet = |id: &str| self.aws.and_then(|aws| aws.subnet(id));
+        let mut targets = Vec::new();
+        for address in &endpoint.addresses {
+            let az = subnet(&address.subnet).and_then(|subnet| subnet.az.clone());
+            let ips = address.ip.map(IpAddr::from).into_iter().chain(address.ipv6.map(IpAddr::from));
+            targets.extend(ips.map(|ip| Target {
+                address: Address::Socket(SocketAddr::new(ip, defaults::DNS_PORT)),
+                az: az.clone(),
+                tier: defaults::TIER,
+                rate: rate.filter(|&rate| rate > 0),
+            }));
+        }
+        targets
+    }
+
+    fn inbound(&self, name: &At<String>, faults: &mut Faults) -> Option<&ResolverEndpoint> {
+        if self.is_faulty || faults.is_incomplete() {
+            return None;
+        }
+        let At { value, place } = name;
+        let endpoints = self.aws.map(|aws| &aws.endpoints[..]).unwrap_or_default();
+        let (message, help) = match self.aws.and_then(|aws| aws.endpoint(value)) {
+            Some(endpoint) if endpoint.direction == Direction::Inbound => return Some(endpoint),
+            Some(_) => (
+                format!("`{value}` is no endpoint that can be asked"),
+                "name one of direction INBOUND".to_owned(),
+            ),
+            None => {
+                let known = endpoints.iter().flat_map(|e| e.alias.into_iter().chain([e.name.as_str()]));
+                let help = match suggest::nearest(value, known) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "add [aws.inbound], or write `targets`".to_owned(),
+                };
+                (format!("no endpoint of [aws] is called `{value}`"), help)
+            }
+        };
+        faults.error("unknown-aws-endpoint", place, message, help);
+        None
+    }
 }
 
 fn targets(endpoint: &WrittenEndpoint, faults: &mut Faults) -> Vec<Target> {
@@ -219,6 +283,7 @@ fn system_endpoint(written: &Written, config: &mut Config, faults: &mut Faults, 
     config.endpoints.push(Endpoint {
         name: system::ENDPOINT.to_owned(),
         targets,
+        aws: None,
         client_subnet: defaults::CLIENT_SUBNET,
         probe: None,
         place: Place::whole_file(std::path::Path::new(system::RESOLV_CONF)).location(),

@@ -42,6 +42,7 @@ pub fn defaults() -> Config {
         views: Vec::new(),
         freshness: vec![freshness()],
         rule_access: vec![None],
+        aws: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration: read from TOML files into a tree with spans, read off by a schema, checked as a whole.
 //! Every fault of every file is reported at once; what is handed on can't be wrong. Starts nothing.
 
+pub mod aws;
 pub mod diagnostic;
 pub mod source;
 pub mod units;
@@ -87,6 +88,8 @@ pub struct Config {
     pub freshness: Vec<Freshness>,
     /// Who may ask for the names of a rule, where it says so itself: by the same index.
     pub rule_access: Vec<Option<Arc<AccessList>>>,
+    /// What stands on the AWS side, as it should be.
+    pub aws: Option<aws::Aws>,
 }
 
 /// Rules and zones for some clients. The first view whose clients fit decides.
@@ -248,6 +251,8 @@ pub struct Peer {
 pub struct Endpoint {
     pub name: String,
     pub targets: Vec<Target>,
+    /// The inbound endpoint of `[aws]` whose addresses the targets are, by the name that it is called by there.
+    pub aws: Option<String>,
     pub client_subnet: bool,
     /// None: the SOA of the first domain that a rule sends here, whatever is said of it.
     pub probe: Option<Probe>,

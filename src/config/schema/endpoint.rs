@@ -17,6 +17,8 @@ pub(in crate::config) struct WrittenEndpoint {
     pub name: Option<At<String>>,
     /// None if a target is wrong or there is no such key, which is reported.
     pub targets: Option<Vec<At<WrittenTarget>>>,
+    /// An endpoint of `[aws]` whose addresses are the targets.
+    pub aws: Option<At<String>>,
     pub client_subnet: bool,
     pub probe: Option<Probe>,
     /// For its targets that don't say otherwise.
@@ -52,11 +54,23 @@ pub(super) fn endpoint(table: &mut Table<'_>, faults: &mut Faults) -> WrittenEnd
     let one = at(table_of("a target", "{ address = \"10.0.1.250\" }", target));
     let targets = some(list(one), "write at least one target: { address = \"10.0.1.250\" }");
     let example = "targets = [{ address = \"10.0.1.250\" }]";
-    let targets = table.required("targets", example, targets, faults);
+    let aws = table.optional("aws", at(string("\"inbound\"", |text| Ok(text.to_owned()))), faults);
+    let targets = match &aws {
+        None => table.required("targets", example, targets, faults),
+        Some(_) => {
+            if let Some(place) = table.key_place("targets") {
+                let help = "keep `aws`, whose addresses follow those of the endpoint there, or `targets`";
+                faults.error("aws-or-targets", &place, "an endpoint has either `targets` or `aws`", help);
+            }
+            table.optional("targets", targets, faults);
+            None
+        }
+    };
     WrittenEndpoint {
         place: table.place.clone(),
         name,
         targets: targets.and_then(|targets| targets.into_iter().map(sound).collect()),
+        aws,
         client_subnet: table.optional("client_subnet", flag, faults).unwrap_or(defaults::CLIENT_SUBNET),
         probe: table
             .optional("probe", table_of("`probe`", "{ name = \"health.corp.example\" }", probe), faults)

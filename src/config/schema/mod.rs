@@ -2,6 +2,7 @@
 //! needs more than one value to judge is left to `check`.
 
 mod access;
+mod aws;
 mod cache;
 mod control;
 mod endpoint;
@@ -21,6 +22,10 @@ pub(super) use self::access::{
     LOCALHOST, LOCALNETS, WrittenAccess, WrittenAcl, WrittenClients, WrittenKey, WrittenSecret,
 };
 use self::access::{acl, key};
+pub(super) use self::aws::{
+    WrittenAddress, WrittenAws, WrittenClientVpn, WrittenResolverEndpoint, WrittenResolverRule,
+    WrittenSecurityGroup,
+};
 use self::cache::cache;
 use self::control::{control, log, metrics};
 use self::endpoint::endpoint;
@@ -59,6 +64,7 @@ pub(super) struct Written {
     pub zones: Vec<WrittenZone>,
     pub endpoints: Vec<WrittenEndpoint>,
     pub rules: WrittenRules,
+    pub aws: WrittenAws,
     set: Places,
 }
 
@@ -150,6 +156,7 @@ impl Written {
             zones: Vec::new(),
             endpoints: Vec::new(),
             rules: WrittenRules::default(),
+            aws: WrittenAws::default(),
             set: Places::new(),
         }
     }
@@ -185,6 +192,7 @@ fn document<'a>(
         rules,
         views,
         view_rules,
+        aws,
     } = written;
     once(&mut top, "server", "[server]", set, faults, |t| {
         server(t, &mut config.server, listen, system, bootstrap, allow, source)
@@ -193,6 +201,7 @@ fn document<'a>(
     once(&mut top, "control", "[control]", set, faults, |t| control(t, &mut config.control, source));
     once(&mut top, "metrics", "[metrics]", set, faults, |t| metrics(t, &mut config.metrics));
     once(&mut top, "log", "[log]", set, faults, |t| log(t, &mut config.log));
+    once(&mut top, "aws", "[aws]", set, faults, |t| self::aws::aws(t, aws));
     let mut push = |table: &mut Table<'_>, faults: &mut Faults| listeners.push(listener(table, faults));
     many(&mut top, "listener", "[[listener]]", &mut push, faults);
     let mut push = |table: &mut Table<'_>, faults: &mut Faults| acls.push(acl(table, faults));

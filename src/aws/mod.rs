@@ -12,6 +12,7 @@
 //! The SDK's types stay below [`cloud`].
 
 pub mod cloud;
+pub mod follow;
 pub mod owned;
 pub mod plan;
 pub mod trouble;

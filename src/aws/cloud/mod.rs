@@ -14,6 +14,10 @@ pub trait Cloud {
     /// All that `wanted` touches, and all endpoints, rules and query logs of the account.
     fn observe(&self, wanted: &Aws, tell: &dyn Tell) -> impl Future<Output = Result<World, Trouble>>;
 
+    /// As `observe`, but only endpoints with their addresses and subnets, rules and associations, and no tags: few
+    /// requests, for a server that asks every few minutes.
+    fn glance(&self, wanted: &Aws) -> impl Future<Output = Result<World, Trouble>>;
+
     /// Asks for one step, whose references are all IDs. What is so already is no trouble: a repeated call is harmless.
     /// Gives the ID of what was made, or was found to be made already by an earlier call with the same CreatorRequestId
     /// or name; none for other steps.

@@ -1,5 +1,7 @@
 //! `dnsfwd manual`: the manual, a topic at a time, as it is written. Reads no configuration and asks nobody.
 
+use std::cmp::Reverse;
+
 use anyhow::bail;
 use serde::Serialize;
 
@@ -41,10 +43,22 @@ fn list(entries: &[Entry]) -> String {
 
 fn unknown(name: &str) -> String {
     let names: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
-    match suggest::nearest(name, names.iter().copied()) {
-        Some(meant) => format!("there is no topic '{name}'; did you mean '{meant}'?"),
-        None => format!("there is no topic '{name}', but {}", names.join(", ")),
+    match (suggest::nearest(name, names.iter().copied()), speak_of(name).as_slice()) {
+        (Some(meant), _) => format!("there is no topic '{name}'; did you mean '{meant}'?"),
+        (None, []) => format!("there is no topic '{name}', but {}", names.join(", ")),
+        (None, speaking) => format!("there is no topic '{name}'; it is spoken of in {}", speaking.join(", ")),
     }
+}
+
+/// The topics in which a word stands, those first that have it most often.
+fn speak_of(word: &str) -> Vec<&'static str> {
+    const MOST: usize = 3;
+    let word = word.to_lowercase();
+    let times = |text: &str| text.to_lowercase().matches(&word).count();
+    let mut found: Vec<(usize, &str)> =
+        TOPICS.iter().map(|topic| (times(topic.text), topic.name)).filter(|&(times, _)| times > 0).collect();
+    found.sort_by_key(|&(times, _)| Reverse(times));
+    if word.is_empty() { Vec::new() } else { found.into_iter().take(MOST).map(|(_, name)| name).collect() }
 }
 
 #[cfg(test)]
@@ -54,9 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_topic_is_answered_with_the_nearest_or_all() {
+    fn an_unknown_topic_is_answered_with_the_nearest_or_those_that_speak_of_it_or_all() {
         assert_eq!(unknown("cahcing"), "there is no topic 'cahcing'; did you mean 'caching'?");
-        let strange = unknown("dhcp");
+        let prefetch = unknown("Prefetch");
+        assert!(
+            prefetch.starts_with("there is no topic 'Prefetch'; it is spoken of in caching, "),
+            "{prefetch}"
+        );
+        let strange = unknown("zeppelin");
         assert!(TOPICS.iter().all(|topic| strange.contains(topic.name)), "{strange}");
     }
 

@@ -8,11 +8,13 @@ use crate::peers;
 use crate::results::{CaseResult, Results};
 use crate::table::{number, thousands};
 
+/// Where queries come as fast as they are answered, and where they come at a rate: who is best differs.
+const COSTS: [&str; 4] = ["cached-10k", "forwarded", "mix-5ms", "latency"];
+
 pub fn text(results: &Results) -> String {
     let live = results.case("live").and_then(live).unwrap_or_default();
-    let costs = [("From cache", "cached-10k"), ("Forwarded", "forwarded")];
-    let costs: Vec<String> = costs.iter().filter_map(|(what, id)| cost(what, results.case(id)?)).collect();
-    [live, costs.join(" ")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n") + "\n"
+    let costs = COSTS.iter().filter_map(|id| cost(results.case(id)?));
+    format!("{live}\nCPU time for a query:\n\n{}", costs.collect::<String>())
 }
 
 /// The usual load, and of its columns those that a client would ask for.
@@ -49,7 +51,7 @@ fn live(case: &CaseResult) -> Option<String> {
 }
 
 /// Our processor time for a query, beside the next best server's and BIND's.
-fn cost(what: &str, case: &CaseResult) -> Option<String> {
+fn cost(case: &CaseResult) -> Option<String> {
     let of = |server: &str| case.row(server, "").filter(|row| row.failed.is_none())?.median("cpu_us");
     let ours = of("dnsfwd")?;
     let others = FORWARDERS.iter().filter(|server| !matches!(**server, "floor" | "dnsfwd"));
@@ -61,7 +63,7 @@ fn cost(what: &str, case: &CaseResult) -> Option<String> {
         Some(bind) if best != "bind" => format!(", {:.2} of BIND's", ours / bind),
         _ => String::new(),
     };
-    Some(format!("{what}: {} µs of CPU per query, {:.2} of {title}'s{bind}.", number(ours), ours / least))
+    Some(format!("- {}: {} µs, {:.2} of {title}'s{bind}.\n", case.title, number(ours), ours / least))
 }
 
 #[cfg(test)]
@@ -78,7 +80,7 @@ mod tests {
     }
 
     fn case(rows: Vec<Row>) -> CaseResult {
-        let (id, title, date) = (String::new(), String::new(), String::new());
+        let (id, title, date) = (String::new(), "From cache".into(), String::new());
         CaseResult { id, title, date, runs: 1, seconds: 1.0, versions: BTreeMap::new(), failed: None, rows }
     }
 
@@ -86,8 +88,8 @@ mod tests {
     fn ours_is_set_beside_the_best_of_the_others_and_bind() {
         let rows = [("floor", 1.0), ("dnsfwd", 3.0), ("unbound", 4.0), ("bind", 6.0)];
         let rows = rows.map(|(server, cpu)| row(server, "", &[("cpu_us", cpu)])).to_vec();
-        let text = cost("From cache", &case(rows)).expect("it is there");
-        assert_eq!(text, "From cache: 3.00 µs of CPU per query, 0.75 of Unbound's, 0.50 of BIND's.");
+        let text = cost(&case(rows)).expect("it is there");
+        assert_eq!(text, "- From cache: 3.00 µs, 0.75 of Unbound's, 0.50 of BIND's.\n");
     }
 
     #[test]

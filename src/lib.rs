@@ -77,7 +77,7 @@
 //! ```text
 //! cli ─► control ─► serve ─► transfer, forward, zone, cache ─► policy ─► wire
 //!  │         └────► config ──────────────────────────────────────────────┘
-//!  └─► import, compare, scenario
+//!  └─► import, compare, scenario, manual
 //! ```
 
 #[cfg(feature = "aws")]
@@ -90,6 +90,7 @@ pub mod control;
 pub mod forward;
 pub mod import;
 pub mod limits;
+pub mod manual;
 pub mod policy;
 pub mod scenario;
 pub mod serve;

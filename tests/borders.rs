@@ -124,6 +124,19 @@ fn only_commands_play_scenarios() {
     assert_eq!(self::crossings("scenario", &allowed), Vec::<String>::new());
 }
 
+/// The manual is text, for commands to show.
+#[test]
+fn only_commands_show_the_manual() {
+    assert_eq!(crossings("manual", &[]), Vec::<String>::new());
+    let sources = sources();
+    let users: Vec<&str> = sources
+        .iter()
+        .filter(|source| source.parts().iter().any(|(_, part)| part == "manual"))
+        .map(|source| source.path.as_str())
+        .collect();
+    assert_eq!(users, ["cli/manual.rs"]);
+}
+
 /// What goes through scenarios and the simulation must not look at a clock of its own.
 #[test]
 fn the_core_takes_the_time_as_an_argument() {

@@ -284,12 +284,12 @@ fn secrets_are_kept() {
     }
 }
 
-/// The README's sample is what the program prints.
+/// The manual's sample is what the program prints.
 #[test]
-fn the_readmes_receipt_is_todays() {
-    let readme = include_str!("../README.md");
-    let begin = readme.find("$ dnsfwd import ").unwrap();
-    let sample = readme[begin..].split_once('\n').unwrap().1.split("```").next().unwrap();
+fn the_manuals_receipt_is_todays() {
+    let manual = include_str!("../src/manual/import.md");
+    let begin = manual.find("$ dnsfwd import ").unwrap();
+    let sample = manual[begin..].split_once('\n').unwrap().1.split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(
         folder.path().join("named.conf"),

@@ -21,7 +21,7 @@ struct Switch {
 }
 
 const FILES: &str = "a file or folder that BIND keeps for itself";
-const PROCESS: &str = "how BIND uses the machine; dnsfwd has bounds of its own (README, Configuration)";
+const PROCESS: &str = "how BIND uses the machine; dnsfwd has bounds of its own (dnsfwd manual configuration)";
 const RECURSION: &str = "about finding answers from the root down, which dnsfwd does not do: it asks targets";
 const VALIDATION: &str = "about DNSSEC validation, and nothing is validated here";
 const SIGNING: &str = "about signing zones, and nothing is signed here";

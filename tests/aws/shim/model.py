@@ -73,8 +73,7 @@ def bounded(shape, number, what, path, value):
 
 def must(holds, value, path, constraint):
     if not holds:
-        field = path.lstrip(".")
-        field = field[:1].lower() + field[1:]
+        field = ".".join(part[:1].lower() + part[1:] for part in path.split(".") if part)
         raise validation(f"Value '{value}' at '{field}' failed to satisfy constraint: Member must {constraint}")
 
 

@@ -95,7 +95,7 @@ pub fn begin(worker: &Worker, snapshot: &Held, packet: &[u8], rule: Option<u32>,
         trail: None,
         place,
     };
-    if let Some(why) = marks::came_back(worker, &query, now) {
+    if let Some(why) = marks::came_back(worker, snapshot, rule, &query, now) {
         return respond(worker, waiter(None), &query, &Found::Failed(why));
     }
     let endpoint = rule.map(|rule| {

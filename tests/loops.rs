@@ -268,13 +268,18 @@ fn a_loop_of_one_views_rule_leaves_the_general_one_alone() {
     dns.write(&net, &with("127.200.0.0/16"));
     assert_eq!(dns.command(&["reload"]).code, 0);
     eventually(Duration::from_secs(40), "the loop is over", || loops(&dns).is_empty());
-    assert_eq!(answer_to(vpn, "after.wild.corp.example").addresses(), ["10.0.30.30"], "by way of BIND");
+    let mut number = 0;
+    // BIND may hold our SERVFAIL of before for a moment.
+    eventually(Duration::from_secs(10), "an answer by way of BIND", || {
+        number += 1;
+        answer_to(vpn, &format!("after{number}.wild.corp.example")).addresses() == ["10.0.30.30"]
+    });
     assert_eq!(told(&dns, "it is asked again"), 1);
 }
 
 /// Nobody asks; 20,000 rules of one endpoint and one parent domain, 200 of which loop, written one behind the other
-/// near the end. They are met by strides, and then those beside them are asked. In the order of the files the first of
-/// them would be met after 1,900 seconds.
+/// near the end. They are met by strides, and then those beside them are asked, 20 a second. In the order of the files the
+/// first of them would be met after 1,900 seconds.
 #[test]
 fn rules_that_loop_together_are_found_among_many_that_nobody_asks() {
     let rules: String = (0..20_000)
@@ -287,7 +292,7 @@ fn rules_that_loop_together_are_found_among_many_that_nobody_asks() {
     let text = format!(
         "# Many rules.\nconfig\nversion = 1\n[[endpoint]]\nname = \"site\"\n\
          targets = [{{ address = \"10.0.1.250\" }}]\n{rules}end\n{looping}at 60s {found}\
-         expect no loop n5.example\nexpect marked to all <= 1000\n",
+         expect no loop n5.example\nexpect marked to all <= 1300\n",
     );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("scenario.txt");

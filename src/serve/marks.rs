@@ -438,7 +438,10 @@ fn found(worker: &Worker, id: &RuleId, endpoint: &str, target: SocketAddr, now: 
     };
     tracing::warn!(rule, endpoint, %target, "target asks this server for the rule's names (a loop): the rule is \
                     quarantined");
-    for Seat { worker: index, flight } in worker.shared.in_flight.leads_of(id.tag) {
+    let mut leads = worker.shared.in_flight.leads_of(id.tag);
+    // Scenarios come out the same each time.
+    leads.sort_unstable_by_key(|seat| (seat.worker, seat.flight));
+    for Seat { worker: index, flight } in leads {
         worker.shared.inboxes[index].tell(flight, Fetched::Failed(why.clone()));
     }
 }

@@ -1,6 +1,8 @@
 //! Rules whose questions come back: which targets they loop through, and when those are asked again. Shared by
 //! all workers; a rule that never looped costs nothing here. Time comes in as an argument.
 
+pub mod marks;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -7,11 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Instant, SystemTime};
 
-use super::Held;
-use super::fetch::{Of, SnapshotErrand};
-use super::loops::{Passage, Returned, RuleId, Sent, called};
-use super::snapshot::{Rule, Snapshot};
-use super::worker::Worker;
 use crate::forward::Fetched;
 use crate::forward::coalesce::Seat;
 use crate::forward::mark::Mark;
@@ -20,6 +15,11 @@ use crate::limits::{
     LOOP_ASKED, LOOP_CHECK_EVERY, LOOP_CHECK_FIRST, LOOP_CHECKS_PER_ENDPOINT, LOOP_CHECKS_PER_ROUND,
     LOOP_HOT_TARGETS, LOOP_IDLE_CHECKS_PER_ROUND, LOOP_RECHECKS_PER_ROUND, LOOP_SCANNED_PER_ROUND,
 };
+use crate::serve::Held;
+use crate::serve::fetch::{Of, SnapshotErrand};
+use crate::serve::loops::{Passage, Returned, RuleId, Sent, called};
+use crate::serve::snapshot::{Rule, Snapshot};
+use crate::serve::worker::Worker;
 use crate::wire::edns::{ErrorCode, ExtendedError};
 use crate::wire::name::Name;
 use crate::wire::query::Query;

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::Client;
-use super::builtins::builtins;
-use super::loops::{RuleId, RuleNow};
-use super::snapshot::{Snapshot, policy_action};
 use crate::config::{self, Config, Part};
 use crate::policy::access::AccessList;
 use crate::policy::{Action, Because, Candidate, Decision, Layered, Policy};
+use crate::serve::Client;
+use crate::serve::builtins::builtins;
+use crate::serve::loops::{RuleId, RuleNow};
+use crate::serve::snapshot::{Snapshot, policy_action};
 use crate::wire::name::Name;
 
 /// A view, as an index; none: what is general.

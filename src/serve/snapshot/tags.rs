@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::marks;
-use super::snapshot::{Rule, Snapshot, policy_action};
 use crate::config::{self, Config};
+use crate::serve::marks;
+use crate::serve::snapshot::{Rule, Snapshot, policy_action};
 
 static NEXT_TAG: AtomicU32 = AtomicU32::new(1);
 

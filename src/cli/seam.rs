@@ -1,6 +1,5 @@
 //! What commands need of the server itself, in one place: start it, check its files, explain without it.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,9 +7,8 @@ use super::show_on_stderr;
 use crate::config::{self, Diagnostic, LogFormat};
 use crate::control::logs::{self, Format};
 use crate::control::report::{Check, Explanation};
-use crate::control::{Core, Drain};
+use crate::control::{Asking, Core, Drain, UnknownListener};
 use crate::serve::{self, Offline, Prepared, StartError};
-use crate::wire::name::Name;
 
 /// A server that answers, and the way to stop it.
 pub struct Server {
@@ -50,11 +48,9 @@ pub fn check(config: &Path) -> Check {
 /// The configuration files' answer, or their faults.
 pub fn explain(
     config: &Path,
-    name: &Name,
-    rtype: u16,
-    client: IpAddr,
-) -> Result<Explanation, Vec<Diagnostic>> {
-    serve::explain_offline(config, name, rtype, client)
+    asking: &Asking,
+) -> Result<Result<Explanation, UnknownListener>, Vec<Diagnostic>> {
+    serve::explain_offline(config, asking)
 }
 
 /// The configuration files, read once for many questions; or their faults.

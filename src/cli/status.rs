@@ -277,6 +277,7 @@ mod tests {
             }],
             loops: vec![LoopStatus {
                 domain: "anycompany.corp".into(),
+                view: None,
                 endpoint: "aws-inbound".into(),
                 targets: vec!["10.0.1.250:53".parse().expect("literal")],
                 quarantined: true,

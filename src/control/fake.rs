@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::core::{Core, Settings, UnknownTarget, UnknownZone, Which};
+use super::core::{Asking, Core, Settings, UnknownListener, UnknownTarget, UnknownZone, Which};
 use super::report::*;
 use crate::wire::name::Name;
 
@@ -45,8 +45,8 @@ impl Core for Fake {
         status()
     }
 
-    fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> Explanation {
-        explanation(name, rtype, client)
+    fn explain(&self, asking: &Asking) -> Result<Explanation, UnknownListener> {
+        Ok(explanation(&asking.name, asking.rtype, asking.client))
     }
 
     fn flush(&self, name: &Name, tree: bool) -> Flush {
@@ -144,9 +144,11 @@ pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
         name: name.to_string(),
         rtype: super::rtype::show(rtype),
         client,
+        listener: None,
         offline: false,
         view: None,
         access: Access { allowed: true, network: Some("10.0.0.0/8".into()), list: "[server] allow".into() },
+        listeners: Vec::new(),
         decision: Decision {
             action: Action::Forward,
             domain: Some("awsanycompany.corp".into()),

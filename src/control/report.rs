@@ -304,6 +304,8 @@ impl From<State> for TargetState {
 pub struct LoopStatus {
     /// The rule's domain.
     pub domain: String,
+    /// The rule's view; none: it is general.
+    pub view: Option<String>,
     pub endpoint: String,
     /// Those whose questions come back.
     pub targets: Vec<SocketAddr>,
@@ -347,16 +349,23 @@ pub struct Explanation {
     #[serde(rename = "type")]
     pub rtype: String,
     pub client: IpAddr,
+    /// Where it would arrive, if that was said.
+    #[serde(default)]
+    pub listener: Option<SocketAddr>,
     /// True when this comes from the configuration files alone, without a server's state.
     pub offline: bool,
     /// The client's view and why it is that; none where there are no views.
     pub view: Option<String>,
+    /// At the listener that was named; without one, at the first listener that lets the client in.
     pub access: Access,
+    /// Each listener, where they differ and none was named.
+    #[serde(default)]
+    pub listeners: Vec<ListenerAccess>,
     pub decision: Decision,
-    /// What else could have matched, nearest first.
     /// If a zone decides: its kind, and what it is answered from or why there is nothing.
     #[serde(default)]
     pub zone: Option<String>,
+    /// What else could have matched, nearest first.
     pub runners_up: Vec<RunnerUp>,
     pub endpoint: Option<String>,
     /// What is known of the names among its targets.
@@ -379,6 +388,13 @@ pub struct Access {
     pub network: Option<String>,
     /// Which access list that is, such as `[server] allow`.
     pub list: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerAccess {
+    pub address: SocketAddr,
+    #[serde(flatten)]
+    pub access: Access,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! workers and which listeners they have; takes no part in any query.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
@@ -25,7 +25,7 @@ use super::{diff, drains, explain, listen, reread};
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::{self};
 use crate::control::report::{self, Outcome};
-use crate::control::{Core, Settings, UnknownTarget, UnknownZone, Which};
+use crate::control::{Asking, Core, Settings, UnknownListener, UnknownTarget, UnknownZone, Which};
 use crate::forward::coalesce::InFlight;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::Registry;
@@ -238,10 +238,7 @@ impl Server {
     }
 
     fn loops(&self, snapshot: &Snapshot) -> Vec<report::LoopStatus> {
-        let endpoint = |domain: &Name, endpoint: &str| {
-            snapshot.rule_asking(domain.as_wire(), endpoint).map(|(endpoint, _)| &**endpoint)
-        };
-        self.shared.loops.reports(endpoint, Instant::now())
+        self.shared.loops.reports(|domain| snapshot.rules_now(domain), Instant::now())
     }
 
     fn refuse(&self, diagnostics: Vec<Diagnostic>, problems: Vec<String>) -> report::Reload {
@@ -361,15 +358,8 @@ impl Core for Server {
         }
     }
 
-    fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation {
-        let snapshot = self.snapshot();
-        let mut explanation = explain::explain(&snapshot, name, rtype, client, explain::Knows::State);
-        let of_rule =
-            |rule: &report::LoopStatus| explanation.decision.domain.as_deref() == Some(&rule.domain);
-        if explanation.endpoint.is_some() {
-            explanation.loops = self.loops(&snapshot).into_iter().find(of_rule).map(|rule| rule.because);
-        }
-        explanation
+    fn explain(&self, asking: &Asking) -> Result<report::Explanation, UnknownListener> {
+        explain::explain(&self.snapshot(), asking, explain::Knows::State(&self.shared.loops))
     }
 
     fn flush(&self, name: &Name, tree: bool) -> report::Flush {

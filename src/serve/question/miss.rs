@@ -9,21 +9,21 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::counts::{self, Origin};
-use super::fetch::{self, Of, SnapshotErrand};
-use super::follow::{Course, Trail};
-use super::line::Place;
-use super::loops::Passage;
-use super::marks;
-use super::snapshot::Snapshot;
-use super::views::Asker;
-use super::worker::Worker;
-use super::{Client, Held, leads_elsewhere, reply_limit};
 use crate::forward::coalesce::{Question, Role, Seat};
 use crate::forward::exchange::{End, Finished};
 use crate::forward::flight::Aim;
 use crate::forward::{Errand, Fetched};
 use crate::limits::QUERY_DEADLINE;
+use crate::serve::counts::{self, Origin};
+use crate::serve::fetch::{self, Of, SnapshotErrand};
+use crate::serve::follow::{Course, Trail};
+use crate::serve::line::Place;
+use crate::serve::loops::Passage;
+use crate::serve::marks;
+use crate::serve::snapshot::Snapshot;
+use crate::serve::views::Asker;
+use crate::serve::worker::Worker;
+use crate::serve::{Client, Held, leads_elsewhere, reply_limit};
 use crate::sys::Local;
 use crate::wire::answer::{Answer, Failure, write_error};
 use crate::wire::edns::{ErrorCode, ExtendedError};
@@ -95,7 +95,7 @@ pub fn begin(worker: &Worker, snapshot: &Held, packet: &[u8], rule: Option<u32>,
         trail: None,
         place,
     };
-    if let Some(why) = marks::came_back(worker, &query, now) {
+    if let Some(why) = marks::came_back(worker, snapshot, rule, &query, now) {
         return respond(worker, waiter(None), &query, &Found::Failed(why));
     }
     let endpoint = rule.map(|rule| {

@@ -6,12 +6,12 @@ use std::fmt::{self, Debug};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::snapshot::Snapshot;
-use super::zones::OwnZone;
 use crate::config::units::{format_duration, format_size};
 use crate::config::{Config, Expect, Freshness, Rule, RuleAction};
 use crate::control::report::{Change, ChangeKind, ChangeVerb};
 use crate::policy::access::AccessList;
+use crate::serve::snapshot::Snapshot;
+use crate::serve::zones::OwnZone;
 use crate::wire::header::rcode_name;
 use crate::wire::name::Name;
 

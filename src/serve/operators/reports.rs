@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::builtins::builtins;
-use super::counts::{self, Transport, WorkerCounts};
-use super::explain;
-use super::snapshot::Snapshot;
 use crate::config::{self, LogLevel};
 use crate::control::report;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::{Exchanges, Registry, Series};
 use crate::policy::Action;
+use crate::serve::builtins::builtins;
+use crate::serve::counts::{self, Transport, WorkerCounts};
+use crate::serve::explain;
+use crate::serve::snapshot::Snapshot;
 use crate::transfer::held::{Held, Source};
 
 pub fn tracing_level(level: LogLevel) -> tracing::Level {

@@ -14,12 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::counts::{Loss, Transport};
-use super::miss::{Back, ReturnPath};
-use super::worker::{Connections, Seat, Stop, Worker};
-use super::{Client, Step, apart, miss, turn};
 use crate::forward::Inlet;
 use crate::limits::{TCP_UNSENT, TCP_WAITING_PER_CONNECTION};
+use crate::serve::counts::{Loss, Transport};
+use crate::serve::miss::{Back, ReturnPath};
+use crate::serve::worker::{Connections, Seat, Stop, Worker};
+use crate::serve::{Client, Step, apart, miss, turn};
 use crate::sys::Local;
 use crate::wire::header::u16_at;
 

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::snapshot::{Rule, Snapshot};
-use super::views::ViewIndex;
-use super::{Held, subnet_of};
 use crate::cache::{Entry, FAILURE_KEPT, Key, key_flags, seconds};
 use crate::forward::coalesce::Question;
 use crate::forward::mark::Mark;
 use crate::forward::pick::Endpoint;
 use crate::forward::stats::Exchanges;
 use crate::forward::{Errand, Fetched};
+use crate::serve::snapshot::{Rule, Snapshot};
+use crate::serve::views::ViewIndex;
+use crate::serve::{Held, subnet_of};
 use crate::wire::answer::{Answer, Ask, TtlLimits};
 use crate::wire::header::rcode;
 use crate::wire::query::Query;

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::reports::target_report;
-use super::snapshot::Snapshot;
 use crate::control::report::{EndpointStatus, Targets};
 use crate::control::{UnknownTarget, Which};
 use crate::forward::pick::{Endpoint, Member};
+use crate::serve::reports::target_report;
+use crate::serve::snapshot::Snapshot;
 
 /// Keeps clients' questions from the targets that are meant; gives those, and what that leaves without any.
 pub fn drain(

@@ -1,6 +1,8 @@
 //! The zones of a snapshot: each held over reloads as long as it means the same, with what the files say of it now.
 //! What was read for a snapshot is answered with once that takes effect, and not before.
 
+pub mod builtins;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,6 +1,9 @@
 //! The whole configuration, resolved, checked and immutable: what workers read, swapped as one `Arc` by a
 //! reload. Building one reads files and keeps from the one before what has not changed; it opens no socket.
 
+pub mod names;
+pub mod tags;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -8,13 +11,13 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
+use self::names::Names;
 use super::builtins::builtins;
 use super::counts::Decisions;
-use super::names::{self, Names};
+use super::limits_of;
 use super::rates::ClientRates;
 use super::views::{self, View};
 use super::zones::{self, Data, OwnZone};
-use super::{limits_of, tags};
 use crate::cache::Cache;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config};

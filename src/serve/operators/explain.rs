@@ -1,53 +1,66 @@
 //! What `serve` would do with a question and why: the same decision, put into words. Decides nothing itself.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::builtins::builtins;
-use super::reports::milliseconds;
-use super::snapshot::{Rule, Snapshot};
-use super::views::ViewIndex;
-use super::zones::OwnZone;
 use crate::cache::Key;
 use crate::config;
-use crate::control::report;
+use crate::control::{Asking, UnknownListener, report};
 use crate::forward::pick::{Endpoint, Member};
 use crate::policy::{Action, Because, Candidate, Decision};
+use crate::serve::builtins::builtins;
+use crate::serve::loops::Loops;
+use crate::serve::reports::milliseconds;
+use crate::serve::snapshot::{Rule, Snapshot};
+use crate::serve::views::ViewIndex;
+use crate::serve::zones::OwnZone;
 use crate::transfer::held::Source;
 use crate::wire::header::bit;
 use crate::wire::name::Name;
 use crate::wire::rdata::class;
 
 /// Whether there is a running server behind the snapshot.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Knows {
-    State,
+#[derive(Clone, Copy)]
+pub enum Knows<'a> {
+    State(&'a Loops),
     FilesOnly,
+}
+
+impl Knows<'_> {
+    fn state(self) -> bool {
+        matches!(self, Knows::State(_))
+    }
 }
 
 pub fn explain(
     snapshot: &Snapshot,
-    name: &Name,
-    rtype: u16,
-    client: IpAddr,
-    knows: Knows,
-) -> report::Explanation {
+    asking: &Asking,
+    knows: Knows<'_>,
+) -> Result<report::Explanation, UnknownListener> {
+    let Asking { name, rtype, client, listener } = asking;
+    let (rtype, client) = (*rtype, *client);
+    let listener = listener.map(|address| arrives_at(snapshot, address)).transpose()?;
     let view = snapshot.view_of(client, None);
     let decision = snapshot.decide(view, name.as_wire(), rtype, class::IN);
     let candidates = snapshot.candidates(view, name.as_wire());
     let rule = snapshot.rule_of(decision.action);
     let endpoint = rule.map(|rule| snapshot.endpoint_of(rule));
-    let access = access(snapshot, client, view, decision.action);
+    let door = Door { snapshot, client, view, action: decision.action };
+    let listeners = if listener.is_none() { door.differences() } else { Vec::new() };
+    let access = door.access(listener, &listeners);
     let because = because(snapshot, decision);
     let targets = endpoint.map(|endpoint| targets(endpoint, knows)).unwrap_or_default();
-    report::Explanation {
+    Ok(report::Explanation {
         name: name.to_string(),
         rtype: crate::control::rtype::show(rtype),
         client,
-        offline: knows == Knows::FilesOnly,
-        summary: summary(snapshot, name, decision, &access, &targets, knows),
+        listener,
+        offline: !knows.state(),
+        summary: summary(snapshot, name, decision, (&access, &listeners), &targets, knows),
         view: view_words(snapshot, client, view),
         access,
+        listeners,
         decision: report::Decision {
             action: action_report(decision.action),
             domain: domain(snapshot, decision.action).map(|domain| domain.to_string()),
@@ -61,8 +74,18 @@ pub fn explain(
         targets,
         cache: rule.and_then(|rule| cached(snapshot, view, rule, name, rtype)),
         follow_cname: rule.is_none_or(|rule| rule.follow_cname),
-        loops: None,
-    }
+        loops: decision.action.rule().and_then(|rule| loops(snapshot, rule, knows)),
+    })
+}
+
+fn arrives_at(snapshot: &Snapshot, address: SocketAddr) -> Result<SocketAddr, UnknownListener> {
+    let there = || snapshot.config.server.listen.clone();
+    snapshot.listener_at(address).ok_or_else(|| UnknownListener { address, there: there() })
+}
+
+fn loops(snapshot: &Snapshot, rule: u32, knows: Knows<'_>) -> Option<String> {
+    let Knows::State(loops) = knows else { return None };
+    loops.report(&snapshot.rule_now(rule), Instant::now()).map(|rule| rule.because)
 }
 
 /// What an action is, as `rule 10.in-addr.arpa`.
@@ -131,7 +154,7 @@ fn why_nothing(snapshot: &Snapshot, action: Action) -> Option<String> {
 }
 
 /// What kind of zone decides, where its content comes from, and what there is of it.
-fn zone_words(snapshot: &Snapshot, action: Action, knows: Knows) -> Option<String> {
+fn zone_words(snapshot: &Snapshot, action: Action, knows: Knows<'_>) -> Option<String> {
     let held = &zone_of(snapshot, action)?.held;
     let terms = held.terms();
     let serial = held.zone().as_ref().map(|zone| zone.serial());
@@ -149,7 +172,7 @@ fn zone_words(snapshot: &Snapshot, action: Action, knows: Knows) -> Option<Strin
         }
     };
     Some(match why_nothing(snapshot, action) {
-        _ if knows == Knows::FilesOnly => format!("{from}; only the running server knows what it has"),
+        _ if !knows.state() => format!("{from}; only the running server knows what it has"),
         Some(why) => format!("{from}: {why}"),
         None => from,
     })
@@ -188,17 +211,46 @@ fn because(snapshot: &Snapshot, decision: Decision) -> String {
     }
 }
 
-fn access(snapshot: &Snapshot, client: IpAddr, view: ViewIndex, action: Action) -> report::Access {
-    let (list, called) = snapshot.list_for(view, action);
-    let network = list.decided_by(client, None);
-    report::Access { allowed: list.allows(client), network, list: called.to_string() }
+/// Whether a client may ask for what decides.
+struct Door<'a> {
+    snapshot: &'a Snapshot,
+    client: IpAddr,
+    view: ViewIndex,
+    action: Action,
 }
 
-fn targets(endpoint: &Endpoint, knows: Knows) -> Vec<report::TargetChoice> {
+impl Door<'_> {
+    /// At this listener; without one, at the first of those that lets the client in.
+    fn access(&self, listener: Option<SocketAddr>, listeners: &[report::ListenerAccess]) -> report::Access {
+        let open = listeners.iter().find(|row| row.access.allowed).or(listeners.first());
+        open.map_or_else(|| self.at(listener), |row| row.access.clone())
+    }
+
+    fn at(&self, listener: Option<SocketAddr>) -> report::Access {
+        let (list, called) = self.snapshot.list_for(self.view, self.action, listener);
+        let network = list.decided_by(self.client, None);
+        report::Access { allowed: list.allows(self.client), network, list: called.to_string() }
+    }
+
+    /// What each listener says, if they don't all say the same.
+    fn differences(&self) -> Vec<report::ListenerAccess> {
+        let at = |address: &SocketAddr| report::ListenerAccess {
+            address: *address,
+            access: self.at(Some(*address)),
+        };
+        let rows: Vec<report::ListenerAccess> = self.snapshot.config.server.listen.iter().map(at).collect();
+        let is_one = rows.iter().all(|row| row.access == rows[0].access);
+        // A single listener with a list of its own differs from what is said of the server.
+        let is_the_servers = || rows.iter().all(|row| row.access == self.at(None));
+        if is_one && is_the_servers() { Vec::new() } else { rows }
+    }
+}
+
+fn targets(endpoint: &Endpoint, knows: Knows<'_>) -> Vec<report::TargetChoice> {
     let now = Instant::now();
     let choice = |member: &Member| {
         let target = &member.target;
-        let known = knows == Knows::State;
+        let known = knows.state();
         report::TargetChoice {
             address: target.address,
             az: member.az.clone(),
@@ -303,13 +355,32 @@ fn summary(
     snapshot: &Snapshot,
     name: &Name,
     decision: Decision,
-    access: &report::Access,
+    (access, listeners): (&report::Access, &[report::ListenerAccess]),
     targets: &[report::TargetChoice],
-    knows: Knows,
+    knows: Knows<'_>,
 ) -> String {
+    let refused = |at: &str, list: &str| format!("REFUSED{at}: this client is not in {list}");
     if !access.allowed {
-        return format!("{name} is REFUSED: this client is not in {}", access.list);
+        let lists: BTreeSet<&str> = listeners.iter().map(|row| row.access.list.as_str()).collect();
+        let lists: Vec<&str> = lists.into_iter().collect();
+        return match lists.is_empty() {
+            true => format!("{name} is {}", refused("", &access.list)),
+            false => format!("{name} is {}", refused(" at every listener", &lists.join(", nor in "))),
+        };
     }
+    let elsewhere = listeners.iter().filter(|row| !row.access.allowed);
+    let elsewhere =
+        elsewhere.map(|row| format!("; {}", refused(&format!(" at {}", row.address), &row.access.list)));
+    becomes(snapshot, name, decision, targets, knows) + &elsewhere.collect::<String>()
+}
+
+fn becomes(
+    snapshot: &Snapshot,
+    name: &Name,
+    decision: Decision,
+    targets: &[report::TargetChoice],
+    knows: Knows<'_>,
+) -> String {
     let this = what(snapshot, decision.action);
     let endpoint = snapshot.rule_of(decision.action).map(|rule| snapshot.endpoint_of(rule).name.as_str());
     match (endpoint, targets.first()) {
@@ -318,7 +389,7 @@ fn summary(
         }
         (Some(endpoint), None) => format!("{name} goes by {this} to endpoint {endpoint}"),
         _ if decision.action == Action::Refuse => format!("{name} is REFUSED: no zone and no rule covers it"),
-        _ => match why_nothing(snapshot, decision.action).filter(|_| knows == Knows::State) {
+        _ => match why_nothing(snapshot, decision.action).filter(|_| knows.state()) {
             Some(why) => format!("{name} gets SERVFAIL from {this}: {why}"),
             None => format!("{name} is answered here, by {this}"),
         },

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::snapshot::Snapshot;
 use crate::config::suggest;
 use crate::control::UnknownZone;
 use crate::control::report::{ZoneKind, ZoneOutcome, ZoneReload};
 use crate::limits::PRIMARIES_ANSWER;
+use crate::serve::snapshot::Snapshot;
 use crate::transfer::held::Held;
 use crate::transfer::watch;
 use crate::wire::name::Name;

@@ -13,13 +13,13 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-use super::counts::{Loss, Transport};
-use super::miss::{Back, ReturnPath};
-use super::snapshot::Snapshot;
-use super::worker::{Stop, Worker};
-use super::{Asked, Client, Held, Opened, Step, apart, conclude, miss, open};
 use crate::forward::Inlet;
 use crate::limits::{BATCH, BATCHES_PER_TURN};
+use crate::serve::counts::{Loss, Transport};
+use crate::serve::miss::{Back, ReturnPath};
+use crate::serve::snapshot::Snapshot;
+use crate::serve::worker::{Stop, Worker};
+use crate::serve::{Asked, Client, Held, Opened, Step, apart, conclude, miss, open};
 use crate::sys::{Batch, Local, wait_for_datagrams};
 use crate::wire::query::Folded;
 

@@ -3,14 +3,14 @@
 
 use std::time::Instant;
 
-use super::fetch::{kept, wanted};
-use super::snapshot::Snapshot;
-use super::views::Asker;
-use super::zones::KeptData;
 use crate::forward::Fetched;
 use crate::forward::coalesce::Question;
 use crate::limits::{MAX_FOLLOWED, MESSAGE};
 use crate::policy::Action;
+use crate::serve::fetch::{kept, wanted};
+use crate::serve::snapshot::Snapshot;
+use crate::serve::views::Asker;
+use crate::serve::zones::KeptData;
 use crate::wire::answer::{Answer, AnswerRef, TtlLimits, own_flags};
 use crate::wire::copy::copy_section;
 use crate::wire::edns::{ErrorCode, ExtendedError, OPT_LEN, UDP_SIZE};

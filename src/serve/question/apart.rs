@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::counts::{Origin, Transport};
-use super::miss::{self, Back, ReturnPath};
-use super::worker::Worker;
-use super::{Client, Held, Step, reply_limit, turn};
 use crate::forward::Inlet;
 use crate::limits::MESSAGE;
+use crate::serve::counts::{Origin, Transport};
+use crate::serve::miss::{self, Back, ReturnPath};
+use crate::serve::worker::Worker;
+use crate::serve::{Client, Held, Step, reply_limit, turn};
 use crate::sys::Local;
 use crate::transfer::desk::{Errand, answers, bare_reply};
 use crate::wire::answer::{Failure, write_error};

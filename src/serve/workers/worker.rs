@@ -13,17 +13,17 @@ use arc_swap::ArcSwap;
 use rand::rngs::StdRng;
 use tokio::sync::Notify;
 
-use super::counts::WorkerCounts;
-use super::fetch::{Of, SnapshotErrand};
-use super::line::{Full, Line, Place};
-use super::loops::Loops;
-use super::marks::{self, Sweep};
-use super::miss::{ReturnPath, Waiter, settle};
-use super::snapshot::Snapshot;
 use crate::forward::coalesce::InFlight;
 use crate::forward::exchange::{Exchange, Finished};
 use crate::forward::{Fetched, FlightId, Inlet, Ticket, Transport, Trouble};
 use crate::limits::{MESSAGE, PROBE_ROUND};
+use crate::serve::counts::WorkerCounts;
+use crate::serve::fetch::{Of, SnapshotErrand};
+use crate::serve::line::{Full, Line, Place};
+use crate::serve::loops::Loops;
+use crate::serve::marks::{self, Sweep};
+use crate::serve::miss::{ReturnPath, Waiter, settle};
+use crate::serve::snapshot::Snapshot;
 use crate::transfer::desk::Desk;
 
 /// What all workers share.

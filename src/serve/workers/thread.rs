@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc as async_mpsc;
 use tokio::task::LocalSet;
 
-use super::counts::WorkerCounts;
-use super::listen::Sockets;
-use super::worker::{Shared, Stop, Worker};
-use super::{tcp, udp};
 use crate::forward::Transport;
 use crate::forward::network::Network;
 use crate::limits::DRAIN;
+use crate::serve::counts::WorkerCounts;
+use crate::serve::listen::Sockets;
+use crate::serve::worker::{Shared, Stop, Worker};
+use crate::serve::{tcp, udp};
 
 /// What the control side tells a worker.
 pub enum Order {
@@ -153,6 +153,6 @@ async fn beat(worker: Rc<Worker>) {
     let mut tick = tokio::time::interval(Duration::from_millis(500));
     loop {
         tick.tick().await;
-        super::counts::bump(&worker.counts.beats);
+        crate::serve::counts::bump(&worker.counts.beats);
     }
 }

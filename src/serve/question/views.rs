@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::Client;
-use super::builtins::builtins;
-use super::snapshot::{Snapshot, policy_action};
 use crate::config::{self, Config, Part};
 use crate::policy::access::AccessList;
 use crate::policy::{Action, Because, Candidate, Decision, Layered, Policy};
+use crate::serve::Client;
+use crate::serve::builtins::builtins;
+use crate::serve::loops::{RuleId, RuleNow};
+use crate::serve::snapshot::{Snapshot, policy_action};
+use crate::wire::name::Name;
 
 /// A view, as an index; none: what is general.
 pub type ViewIndex = Option<u16>;
@@ -150,10 +152,29 @@ impl Snapshot {
         }
     }
 
-    /// The access list that counts for a client and what decides, and what it is called.
-    pub fn list_for(&self, view: ViewIndex, action: Action) -> (&AccessList, Refused) {
-        let own = self.own_list(action).or_else(|| self.list_of_view(view));
+    /// The access list that counts for a client and what decides, and what it is called: as in `refusal`, with the one
+    /// of the listener or the server behind all others.
+    pub fn list_for(
+        &self,
+        view: ViewIndex,
+        action: Action,
+        listener: Option<SocketAddr>,
+    ) -> (&AccessList, Refused) {
+        let door = || listener.and_then(|address| Some((self.door_of(address)?, Refused::Listener(address))));
+        let own = self.own_list(action).or_else(|| self.list_of_view(view)).or_else(door);
         own.unwrap_or((&self.access, Refused::Server))
+    }
+
+    /// The listener, as it is configured, at which what is sent to an address arrives.
+    pub fn listener_at(&self, address: SocketAddr) -> Option<SocketAddr> {
+        let listen = &self.config.server.listen;
+        let is_everywhere = |listener: &SocketAddr| {
+            listener.ip().is_unspecified()
+                && listener.port() == address.port()
+                && listener.is_ipv4() == address.is_ipv4()
+        };
+        let exactly = listen.iter().find(|listener| **listener == address);
+        exactly.or_else(|| listen.iter().find(|listener| is_everywhere(listener))).copied()
     }
 
     fn own_list(&self, action: Action) -> Option<(&AccessList, Refused)> {
@@ -202,6 +223,27 @@ impl Snapshot {
     pub fn rules_at(&self, domain: &[u8]) -> impl Iterator<Item = u32> {
         let policies = std::iter::once(&self.policy).chain(self.views.iter().map(|view| &view.policy));
         policies.filter_map(move |policy| policy.rule_at(domain))
+    }
+
+    /// The rules of exactly this domain, as the loop table wants them.
+    pub fn rules_now(&self, domain: &Name) -> Vec<RuleNow<'_>> {
+        self.rules_at(domain.as_wire()).map(|index| self.rule_now(index)).collect()
+    }
+
+    pub fn rule_now(&self, index: u32) -> RuleNow<'_> {
+        let rule = &self.rules[index as usize];
+        let view = self.config.view_of_rule(index as usize).map(|view| self.config.views[view].name.as_str());
+        RuleNow { tag: rule.tag, view, endpoint: self.endpoint_of(rule) }
+    }
+
+    /// What the loop table knows a rule by.
+    pub fn rule_id(&self, index: u32) -> RuleId {
+        RuleId { tag: self.rules[index as usize].tag, domain: self.config.rules.at(index).name() }
+    }
+
+    /// The rules that are this one: in several views, if they mean the same there.
+    pub fn rules_of(&self, id: &RuleId) -> impl Iterator<Item = u32> {
+        self.rules_at(id.domain.as_wire()).filter(|index| self.rules[*index as usize].tag == id.tag)
     }
 
     /// The zones of exactly this name, as `rules_at`.

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::marks;
-use super::snapshot::{Rule, Snapshot, policy_action};
 use crate::config::{self, Config};
+use crate::serve::marks;
+use crate::serve::snapshot::{Rule, Snapshot, policy_action};
 
 static NEXT_TAG: AtomicU32 = AtomicU32::new(1);
 
@@ -21,8 +21,11 @@ pub fn rules(config: &Config, before: Option<&Snapshot>) -> Vec<Rule> {
             let written = config.rules.at(index as u32);
             let endpoint = endpoint_of(config, &written);
             let old = before.and_then(|before| Old::of(config, &written, endpoint, view, before));
+            let tag = groups.tag(config, &written, old.as_ref().map(|old| old.tag));
+            // What is known of its loops goes by the tag as well.
+            let old = old.filter(|old| old.tag == tag);
             rules.push(Rule {
-                tag: groups.tag(config, &written, old.as_ref().map(|old| old.tag)),
+                tag,
                 endpoint: u32::try_from(endpoint).expect("endpoints are counted in thousands"),
                 follow_cname: written.follow_cname,
                 freshness: written.freshness,

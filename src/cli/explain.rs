@@ -6,7 +6,7 @@ use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 use anyhow::Context;
 
 use super::status::{name_line, paint_state, state_word};
-use super::text::{Paint, columns, duration, labelled, milliseconds, wrap};
+use super::text::{Paint, ago, columns, duration, labelled, milliseconds, wrap};
 use super::{Common, Exit, print, seam, show_on_stderr};
 use crate::control::Asking;
 use crate::control::client::{AskError, ask};
@@ -93,7 +93,8 @@ pub fn show(explanation: &Explanation, paint: Paint) -> String {
     page += &labelled("view", &explanation.view.iter().cloned().collect::<Vec<_>>());
     page += &labelled("access", &access_lines(explanation, paint));
     page += &labelled("decision", &decision_lines(&explanation.decision));
-    let zone = explanation.zone.iter().flat_map(|words| wrap(words)).collect::<Vec<_>>();
+    let mut zone = explanation.zone.iter().flat_map(|words| wrap(words)).collect::<Vec<_>>();
+    zone.extend(explanation.zone_expired_secs.map(|secs| paint.bad(&format!("expired {}", ago(secs)))));
     page += &labelled("zone", &zone);
     page += &labelled("not", &runner_up_lines(&explanation.runners_up));
     page += &labelled("endpoint", &explanation.endpoint.iter().cloned().collect::<Vec<_>>());
@@ -236,6 +237,7 @@ mod tests {
                 place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
             },
             zone: None,
+            zone_expired_secs: None,
             runners_up: vec![RunnerUp {
                 what: "rule".into(),
                 domain: ".".into(),

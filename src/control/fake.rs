@@ -156,6 +156,7 @@ pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
             place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
         },
         zone: None,
+        zone_expired_secs: None,
         runners_up: Vec::new(),
         endpoint: Some("aws-inbound".into()),
         names: Vec::new(),
@@ -187,6 +188,7 @@ pub fn sample() -> Sample {
         zones: vec![ZoneStatus {
             kind: ZoneKind::Secondary,
             expires_secs: Some(604_800),
+            primaries: vec![PrimaryStatus { address: target, failures: 4 }],
             counts: ZoneCounts { transfers_in: 3, updates: 2, failures: 1, ..ZoneCounts::default() },
             ..ZoneStatus::of("legacy.corp", 41, 312)
         }],

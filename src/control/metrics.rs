@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 /// Every family: name, kind, labels, help. The manual's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 39] = [
+pub const FAMILIES: [(&str, Kind, &str, &str); 40] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -124,7 +124,13 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 39] = [
         "dnsfwd_zone_failures_total",
         Kind::Counter,
         "zone, view",
-        "Faults of a zone's file, primaries of no use, disks that can't be written.",
+        "Refreshes in which no primary was of use, faults in files, disks that can't be written, changes that a secondary does not hear of, and expiry.",
+    ),
+    (
+        "dnsfwd_zone_primary_failures_total",
+        Kind::Counter,
+        "zone, view, primary",
+        "Times that a primary was of no use: silent, refusing, behind, or with a transfer that is no zone.",
     ),
     (
         "dnsfwd_zone_expires_seconds",
@@ -266,7 +272,7 @@ fn publish_name(row: &NameSample) {
 fn publish_zone(row: &ZoneStatus) {
     let labels =
         [Label::new("zone", row.name.clone()), Label::new("view", row.view.clone().unwrap_or_default())];
-    let with = |name: &'static str, value: &'static str| {
+    let with = |name: &'static str, value: String| {
         labels.iter().cloned().chain([Label::new(name, value)]).collect::<Vec<_>>()
     };
     let counts = &row.counts;
@@ -274,12 +280,16 @@ fn publish_zone(row: &ZoneStatus) {
         gauge!("dnsfwd_zone_serial", labels.iter()).set(f64::from(serial));
     }
     for (direction, count) in [("in", counts.transfers_in), ("out", counts.transfers_out)] {
-        counter!("dnsfwd_zone_transfers_total", with("direction", direction)).absolute(count);
+        counter!("dnsfwd_zone_transfers_total", with("direction", direction.to_owned())).absolute(count);
     }
     for (result, count) in [("made", counts.updates), ("refused", counts.updates_refused)] {
-        counter!("dnsfwd_zone_updates_total", with("result", result)).absolute(count);
+        counter!("dnsfwd_zone_updates_total", with("result", result.to_owned())).absolute(count);
     }
     counter!("dnsfwd_zone_failures_total", labels.iter()).absolute(counts.failures);
+    for primary in &row.primaries {
+        let labels = with("primary", primary.address.to_string());
+        counter!("dnsfwd_zone_primary_failures_total", labels).absolute(primary.failures);
+    }
     if let Some(secs) = row.expires_secs {
         gauge!("dnsfwd_zone_expires_seconds", labels.iter()).set(secs as f64);
     }

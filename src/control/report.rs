@@ -124,6 +124,12 @@ pub struct ZoneStatus {
     pub next_refresh_secs: Option<u64>,
     /// Until a secondary is no longer answered from, if nobody vouches for it.
     pub expires_secs: Option<u64>,
+    /// Since a secondary has expired, if it has: it is answered with SERVFAIL.
+    #[serde(default)]
+    pub expired_secs: Option<u64>,
+    /// The primaries of a secondary, in the order of the configuration.
+    #[serde(default)]
+    pub primaries: Vec<PrimaryStatus>,
     /// Octets of what changed since the copy on disk.
     pub journal_bytes: u64,
     pub counts: ZoneCounts,
@@ -142,6 +148,8 @@ impl ZoneStatus {
             primary: None,
             next_refresh_secs: None,
             expires_secs: None,
+            expired_secs: None,
+            primaries: Vec::new(),
             journal_bytes: 0,
             counts: ZoneCounts::default(),
             failure: None,
@@ -164,7 +172,15 @@ pub struct ZoneCounts {
     pub notices_in: u64,
     pub updates: u64,
     pub updates_refused: u64,
-    /// Faults of its file, primaries that were of no use, disks that can't be written.
+    /// Rounds in which no primary was of use, faults of its files, disks that can't be written, secondaries that don't
+    /// hear of a change, and that it expired.
+    pub failures: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrimaryStatus {
+    pub address: SocketAddr,
+    /// How often it was of no use: silent, refusing, behind, or with a transfer that is no zone.
     pub failures: u64,
 }
 
@@ -365,6 +381,9 @@ pub struct Explanation {
     /// If a zone decides: its kind, and what it is answered from or why there is nothing.
     #[serde(default)]
     pub zone: Option<String>,
+    /// Since that zone has expired, if it has.
+    #[serde(default)]
+    pub zone_expired_secs: Option<u64>,
     /// What else could have matched, nearest first.
     pub runners_up: Vec<RunnerUp>,
     pub endpoint: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::cache::Key;
 use crate::config;
@@ -68,6 +68,7 @@ pub fn explain(
             place: place(snapshot, decision.action),
         },
         zone: zone_words(snapshot, decision.action, knows),
+        zone_expired_secs: expired_secs(snapshot, decision.action),
         runners_up: runners_up(snapshot, decision, &candidates),
         endpoint: endpoint.map(|endpoint| endpoint.name.clone()),
         names: rule.map(|rule| snapshot.names_of(rule)).unwrap_or_default(),
@@ -151,6 +152,11 @@ fn zone_of(snapshot: &Snapshot, action: Action) -> Option<&OwnZone> {
 fn why_nothing(snapshot: &Snapshot, action: Action) -> Option<String> {
     let zone = zone_of(snapshot, action)?;
     zone.held.zone().is_none().then(|| zone.why_nothing().text.into_owned())
+}
+
+fn expired_secs(snapshot: &Snapshot, action: Action) -> Option<u64> {
+    let expired = zone_of(snapshot, action)?.held.expired()?;
+    Some(SystemTime::now().duration_since(expired).unwrap_or_default().as_secs())
 }
 
 /// What kind of zone decides, where its content comes from, and what there is of it.

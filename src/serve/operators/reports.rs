@@ -54,6 +54,15 @@ fn zone_report(held: &Held) -> report::ZoneStatus {
         primary: story.primary,
         next_refresh_secs: until(story.next_refresh),
         expires_secs: until(story.expires),
+        expired_secs: held.expired().map(|time| now.duration_since(time).unwrap_or_default().as_secs()),
+        primaries: terms
+            .primaries
+            .iter()
+            .map(|primary| report::PrimaryStatus {
+                address: primary.address,
+                failures: story.primary_failures.get(&primary.address).copied().unwrap_or_default(),
+            })
+            .collect(),
         journal_bytes: story.journal_octets,
         counts: report::ZoneCounts {
             transfers_out: story.transfers_out,

@@ -32,7 +32,6 @@ use crate::wire::edns::ExtendedError;
 use crate::wire::name::Name;
 use crate::wire::rdata::rtype;
 use crate::wire::tsig;
-use crate::zone::Zone;
 
 pub struct Snapshot {
     pub config: Config,
@@ -116,7 +115,7 @@ impl Snapshot {
 
     fn assemble(
         config: Config,
-        files: Vec<Option<Arc<Zone>>>,
+        files: Vec<zones::Read>,
         before: Option<&Snapshot>,
         registry: &Arc<Registry>,
         names: &Arc<Names>,
@@ -156,7 +155,7 @@ impl Snapshot {
     /// The same configuration, with the addresses that its targets' names have now. Rules keep their tags, so what is
     /// cached stays.
     pub fn with_new_addresses(&self, now: Instant) -> Snapshot {
-        let files = vec![None; self.zones.len()];
+        let files = vec![zones::Read::default(); self.zones.len()];
         let new =
             Snapshot::assemble(self.config.clone(), files, Some(self), &self.registry, &self.names, now);
         Snapshot { loaded_at: self.loaded_at, ..new }

@@ -15,7 +15,7 @@ use crate::transfer::held::{Held, Peer, Source, Terms};
 use crate::wire::edns::{ErrorCode, ExtendedError};
 use crate::wire::name::Name;
 use crate::wire::tsig;
-use crate::zone::Zone;
+use crate::zone::{SourceFile, Zone};
 
 /// A zone as a snapshot has it.
 #[derive(Clone)]
@@ -24,6 +24,15 @@ pub struct OwnZone {
     terms: Terms,
     /// What was read of its file for this snapshot, until it takes effect.
     file: Arc<Mutex<Option<Arc<Zone>>>>,
+    /// What that was read from; none where nothing was read.
+    files: Option<Arc<[SourceFile]>>,
+}
+
+/// What reading a zone's file gave for a snapshot.
+#[derive(Clone, Default)]
+pub struct Read {
+    zone: Option<Arc<Zone>>,
+    files: Option<Arc<[SourceFile]>>,
 }
 
 /// The data that an action is answered from, for the time of an answer.
@@ -89,6 +98,9 @@ impl OwnZone {
         if self.terms.source == Source::Primaries {
             return self.held.begin_secondary();
         }
+        if let Some(files) = &self.files {
+            self.held.set_files(Arc::clone(files));
+        }
         let read = self.file.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(warning) = read.and_then(|zone| self.held.take_file(zone)) {
             tracing::warn!(zone = %self.terms.name, "{warning}");
@@ -97,13 +109,13 @@ impl OwnZone {
     }
 }
 
-/// Reads all zone files; none in the place of zones that have no file, or faults.
-pub fn read_files(wanted: &[config::Zone], diagnostics: &mut Vec<Diagnostic>) -> Vec<Option<Arc<Zone>>> {
+/// Reads all zone files; nothing in the place of zones that have no file, and no zone for those with faults.
+pub fn read_files(wanted: &[config::Zone], diagnostics: &mut Vec<Diagnostic>) -> Vec<Read> {
     let read = |wanted: &config::Zone| {
-        let ZoneSource::File { file, .. } = &wanted.source else { return None };
+        let ZoneSource::File { file, .. } = &wanted.source else { return Read::default() };
         let loaded = Zone::load(&wanted.name, file);
         diagnostics.extend(loaded.diagnostics);
-        loaded.zone.map(Arc::new)
+        Read { zone: loaded.zone.map(Arc::new), files: Some(loaded.files.into()) }
     };
     wanted.iter().map(read).collect()
 }
@@ -119,14 +131,14 @@ pub fn keys(config: &Config) -> Vec<Arc<tsig::Key>> {
 /// The zones of a configuration; those that go on are the same as before.
 pub fn zones(
     config: &Config,
-    files: Vec<Option<Arc<Zone>>>,
+    files: Vec<Read>,
     keys: &[Arc<tsig::Key>],
     before: Option<&Snapshot>,
 ) -> Vec<OwnZone> {
     let old = before.iter().flat_map(|before| &before.zones);
     let known: HashMap<(&str, &Name), &OwnZone> =
         old.map(|zone| ((zone.terms.view.as_str(), &zone.terms.name), zone)).collect();
-    let zone = |((index, wanted), file): ((usize, &config::Zone), Option<Arc<Zone>>)| {
+    let zone = |((index, wanted), read): ((usize, &config::Zone), Read)| {
         let view = config.view_of_zone(index).map_or("", |view| &config.views[view].name);
         let terms = terms(wanted, view, config, keys);
         let old = known.get(&(view, &wanted.name)).filter(|old| old.held.goes_on_under(&terms));
@@ -135,11 +147,11 @@ pub fn zones(
             None => Arc::new(Held::new(terms.clone())),
         };
         // A file that says what it said is not kept twice.
-        let file = file.filter(|file| !held.has_file(file.digest()));
+        let file = read.zone.filter(|file| !held.has_file(file.digest()));
         if let (None, Some(file)) = (old, &file) {
             held.show(file);
         }
-        OwnZone { held, terms, file: Arc::new(Mutex::new(file)) }
+        OwnZone { held, terms, file: Arc::new(Mutex::new(file)), files: read.files }
     };
     config.zones.iter().enumerate().zip(files).map(zone).collect()
 }

@@ -24,10 +24,11 @@ pub(super) struct Machine<'a> {
 
 /// The machine that this runs on.
 pub(super) const THIS: Machine<'static> =
-    Machine { nameservers: &nameservers, has: &is_local, networks: &networks };
+    Machine { nameservers: &nameservers, has: &is_local, networks: &interfaces };
 
-/// None when the system does not tell: then they stand for nobody, which errs to the safe side.
-fn networks() -> Vec<IpNet> {
+/// The addresses of this machine's interfaces, each with the length of its network's prefix. None when the system does
+/// not tell: then they stand for nobody, which errs to the safe side.
+pub fn interfaces() -> Vec<IpNet> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let network = |address: if_addrs::IfAddr| match address {
         if_addrs::IfAddr::V4(v4) => IpNet::new(v4.ip.into(), v4.prefixlen).ok(),

@@ -97,7 +97,7 @@ mod tests {
     /// This machine is one whose own address towards another one is its own; that other one is not.
     #[test]
     fn the_machines_addresses() {
-        assert!(networks().contains(&"127.0.0.1/8".parse().unwrap()));
+        assert!(interfaces().contains(&"127.0.0.1/8".parse().unwrap()));
         assert!(is_local([127, 0, 0, 1].into()) && is_local(Ipv6Addr::LOCALHOST.into()));
         assert!(!is_local([255, 255, 255, 255].into()) && !is_local([203, 0, 113, 77].into()));
     }

@@ -45,7 +45,8 @@ pub(super) fn of(zone: &Zone) -> Vec<Delegation> {
     let wanted: HashSet<Vec<u8>> = cuts.values().flatten().map(|server| folded(server)).collect();
     let mut known: BTreeMap<Vec<u8>, Vec<IpAddr>> = BTreeMap::new();
     for (owner, records) in zone.owners().filter(|(owner, _)| wanted.contains(*owner)) {
-        let addresses = records.iter().flat_map(|(rtype, data)| data.iter().filter_map(|data| address(*rtype, data)));
+        let addresses =
+            records.iter().flat_map(|(rtype, data)| data.iter().filter_map(|data| address(*rtype, data)));
         known.insert(owner.to_vec(), addresses.collect());
     }
     let mut found = Vec::new();
@@ -57,10 +58,14 @@ pub(super) fn of(zone: &Zone) -> Vec<Delegation> {
             continue;
         }
         let servers: BTreeSet<Vec<u8>> = servers.iter().map(|server| folded(server)).collect();
-        let addresses: BTreeSet<IpAddr> = servers.iter().filter_map(|server| known.get(server)).flatten().copied().collect();
+        let addresses: BTreeSet<IpAddr> =
+            servers.iter().filter_map(|server| known.get(server)).flatten().copied().collect();
         found.push(Delegation {
             name,
-            servers: servers.iter().filter_map(|server| Some(Name::from_wire(server).ok()?.to_string())).collect(),
+            servers: servers
+                .iter()
+                .filter_map(|server| Some(Name::from_wire(server).ok()?.to_string()))
+                .collect(),
             addresses: addresses.into_iter().collect(),
         });
     }
@@ -91,15 +96,21 @@ impl<'a> Translation<'a> {
             if !scope.is_on("recursion", true) || parent.delegations.is_empty() {
                 let why = match parent.delegations.is_empty() {
                     true => "it is about names that the zone delegates, and it delegates none",
-                    false => "with `recursion no` BIND gives referrals for what the zone delegates, as dnsfwd does",
+                    false => {
+                        "with `recursion no` BIND gives referrals for what the zone delegates, as dnsfwd does"
+                    }
                 };
                 for found in [own, policy] {
                     self.once(found, |it, found| it.not_needed(found, why));
                 }
                 continue;
             }
-            let open: Vec<Delegation> =
-                parent.delegations.iter().filter(|cut| !is_taken(&cut.name, &parent.name, unit)).cloned().collect();
+            let open: Vec<Delegation> = parent
+                .delegations
+                .iter()
+                .filter(|cut| !is_taken(&cut.name, &parent.name, unit))
+                .cloned()
+                .collect();
             match self.asked(own, general) {
                 Ok(Some(endpoint)) => self.forwarded(&parent, &open, &endpoint, own, unit),
                 Ok(None) => self.followed(&parent, &open, own),
@@ -139,12 +150,17 @@ impl<'a> Translation<'a> {
             );
             self.told_once(parent, Outcome::Translated { key });
         }
-        self.once(own, |it, own| it.translated(own, format!("[[endpoint]] {endpoint}, for what the zone delegates")));
+        self.once(own, |it, own| {
+            it.translated(own, format!("[[endpoint]] {endpoint}, for what the zone delegates"))
+        });
     }
 
     fn followed(&mut self, parent: &Parent<'a>, open: &[Delegation], own: Option<&'a Statement>) {
         self.once(own, |it, own| {
-            it.not_needed(own, "no general rule holds for what the zone delegates; see the zone for what does");
+            it.not_needed(
+                own,
+                "no general rule holds for what the zone delegates; see the zone for what does",
+            );
         });
         let Some(first) = open.first() else { return };
         let why = format!(
@@ -183,7 +199,8 @@ impl<'a> Translation<'a> {
 fn is_taken(name: &Name, zone: &str, unit: &Unit<'_>) -> bool {
     let Ok(zone) = Name::parse(zone) else { return false };
     let between = |domain: &str| {
-        Name::parse(domain).is_ok_and(|domain| name.is_within(&domain) && domain.is_within(&zone) && domain != zone)
+        Name::parse(domain)
+            .is_ok_and(|domain| name.is_within(&domain) && domain.is_within(&zone) && domain != zone)
     };
     unit.rules.iter().flat_map(|rule| &rule.domains).any(|domain| between(domain))
         || unit.zones.iter().any(|zone| between(&zone.name))

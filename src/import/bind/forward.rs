@@ -231,7 +231,12 @@ impl<'a> Translation<'a> {
         }
     }
 
-    fn disable_empty_zone(&mut self, statement: &'a Statement, general: Option<&General>, unit: &mut Unit<'a>) {
+    fn disable_empty_zone(
+        &mut self,
+        statement: &'a Statement,
+        general: Option<&General>,
+        unit: &mut Unit<'a>,
+    ) {
         let name = statement.first_word().trim_end_matches('.').to_ascii_lowercase();
         let covered = unit.rules.iter().any(|rule| covers(rule, &name));
         match general {

@@ -177,8 +177,12 @@ impl<'a> Translation<'a> {
     /// Of this machine's addresses, and those that the list has by themselves, the ones that it matches. BIND looks at its
     /// machine's each time interfaces change; a configuration has them written.
     fn matching(&self, statement: &'a Statement, port: u16, family: Family, written: &[IpAddr]) -> Listening {
-        let own: Vec<IpAddr> =
-            self.interfaces.iter().map(IpNet::addr).filter(|ip| family.has(*ip) && !needs_scope(*ip)).collect();
+        let own: Vec<IpAddr> = self
+            .interfaces
+            .iter()
+            .map(IpNet::addr)
+            .filter(|ip| family.has(*ip) && !needs_scope(*ip))
+            .collect();
         let mut candidates: Vec<Candidate> = own.iter().map(|ip| Candidate { ip: *ip, own: true }).collect();
         let others = written.iter().filter(|ip| !own.contains(ip) && !needs_scope(**ip));
         candidates.extend(others.map(|ip| Candidate { ip: *ip, own: false }));
@@ -192,7 +196,8 @@ impl<'a> Translation<'a> {
                  until then dnsfwd listens on {} alone",
                 family.loopback
             );
-            let what_to_do = "import on the machine that is to serve, or write its addresses into `listen`".to_owned();
+            let what_to_do =
+                "import on the machine that is to serve, or write its addresses into `listen`".to_owned();
             return Listening {
                 addresses: vec![SocketAddr::new(family.loopback, port)],
                 outcome: Outcome::Refused { why, what_to_do },
@@ -251,7 +256,8 @@ fn port_of(statement: &Statement, port: u16) -> Result<u16, Refusal> {
         words.get(at + 1).copied()
     };
     if after("tls").is_some_and(|tls| !tls.eq_ignore_ascii_case("none")) || after("http").is_some() {
-        let why = "there is no DNS over TLS or HTTPS towards clients; plain DNS is served on all addresses instead";
+        let why =
+            "there is no DNS over TLS or HTTPS towards clients; plain DNS is served on all addresses instead";
         return Err(Refusal::new(
             why,
             "write `listen` as it should be, and put a TLS proxy before it if needed",

@@ -44,8 +44,12 @@ impl<'a> Translation<'a> {
         if off || names.is_empty() {
             return self.not_needed(statement, "about DNSSEC validation, and nothing is validated here");
         }
-        let why = format!("names below {} are validated with keys of their own, and nothing is validated here", names.join(", "));
-        let what_to_do = "let the targets of these names validate with these keys: the AD bit that they set is passed on";
+        let why = format!(
+            "names below {} are validated with keys of their own, and nothing is validated here",
+            names.join(", ")
+        );
+        let what_to_do =
+            "let the targets of these names validate with these keys: the AD bit that they set is passed on";
         self.refused(statement, Refusal::new(why, what_to_do));
     }
 }

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::delegations::Parent;
 use super::forward::General;
 use super::translation::{Refusal, Scope, Translation, Unit, named};
-use super::delegations::Parent;
 use super::tree::Statement;
 use super::zonefile::Copied;
 use super::{value, zonefile};
@@ -85,7 +85,8 @@ impl<'a> Translation<'a> {
             }
             match name.as_str() {
                 // What they mean is known when all rules are.
-                "forwarders" | "forward" if unit.parents.iter().any(|parent| std::ptr::eq(parent.zone, zone)) => {}
+                "forwarders" | "forward"
+                    if unit.parents.iter().any(|parent| std::ptr::eq(parent.zone, zone)) => {}
                 "forwarders" | "forward" => self.delegations(statement),
                 "allow-query"
                 | "allow-transfer"
@@ -168,11 +169,10 @@ impl<'a> Translation<'a> {
                 Refusal::new("its file is in BIND's raw format, which can't be read", what_to_do),
             );
         }
-        let Copied { path: copied, delegations } =
-            match self.zone_file(&name, Path::new(file.first_word())) {
-                Ok(copied) => copied,
-                Err(refusal) => return self.refused(zone, refusal),
-            };
+        let Copied { path: copied, delegations } = match self.zone_file(&name, Path::new(file.first_word())) {
+            Ok(copied) => copied,
+            Err(refusal) => return self.refused(zone, refusal),
+        };
         unit.parents.push(Parent { zone, name: name.clone(), delegations });
         let from = &zone.place;
         let mut ours = Zone { name: name.clone(), settings: Vec::new(), from: from.clone() };

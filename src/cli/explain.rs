@@ -233,6 +233,7 @@ mod tests {
             decision: Decision {
                 action: Action::Forward,
                 domain: Some("awsanycompany.corp".into()),
+                view: None,
                 because: "no longer name covers it".into(),
                 place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
             },

@@ -152,6 +152,7 @@ pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
         decision: Decision {
             action: Action::Forward,
             domain: Some("awsanycompany.corp".into()),
+            view: None,
             because: "rule awsanycompany.corp is the longest that covers the name".into(),
             place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
         },

@@ -421,6 +421,9 @@ pub struct Decision {
     pub action: Action,
     /// The domain of the rule, zone or built-in name that decided; none when nothing matched.
     pub domain: Option<String>,
+    /// The view whose rule or zone that is; none: it is general, or built in.
+    #[serde(default)]
+    pub view: Option<String>,
     /// One sentence; the same words go into the log and the Extended DNS Error.
     pub because: String,
     /// None for what no file says.

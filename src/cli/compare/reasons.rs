@@ -72,6 +72,7 @@ fn reason(explanation: Explanation) -> Reason {
     let loops = explanation.loops;
     Reason {
         what,
+        view: decision.view,
         because: loops.unwrap_or(decision.because),
         place: decision.place.map(|place| format!("{}:{}", place.file.display(), place.line)),
         endpoint: explanation.endpoint,

@@ -64,6 +64,7 @@ pub fn explain(
         decision: report::Decision {
             action: action_report(decision.action),
             domain: domain(snapshot, decision.action).map(|domain| domain.to_string()),
+            view: view_of(snapshot, decision.action).map(|view| view.name.clone()),
             because,
             place: place(snapshot, decision.action),
         },

@@ -1,5 +1,7 @@
 """What the tests of the shim share: the shim as a child, clients of boto3, and a network."""
 
+import atexit
+import functools
 import json
 import os
 import subprocess
@@ -63,19 +65,20 @@ class Shim:
         return status
 
 
+@functools.cache
+def shared():
+    """One shim for all tests: its start takes longer than most of them."""
+    shim = Shim()
+    atexit.register(shim.close)
+    return shim
+
+
 class Test(unittest.TestCase):
-    """One shim for all tests of a class, as new before each."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.shim = Shim()
-        cls.resolver, cls.ec2, cls.ram = (cls.shim.client(name) for name in ("route53resolver", "ec2", "ram"))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.shim.close()
+    """The shim is as new before each test."""
 
     def setUp(self):
+        self.shim = shared()
+        self.resolver, self.ec2, self.ram = (self.shim.client(name) for name in ("route53resolver", "ec2", "ram"))
         self.shim.control("reset", {})
         self.shim.control("settings", {"pace": {"ms": 5}})
         self.shim.control("seed", NETWORK)
@@ -109,8 +112,8 @@ class Test(unittest.TestCase):
     def endpoint(self, direction="OUTBOUND", addresses=None, wait=True, **more):
         addresses = addresses or [{"SubnetId": SUBNETS[0]}, {"SubnetId": SUBNETS[1]}]
         made = self.resolver.create_resolver_endpoint(
-            CreatorRequestId=self.request(), SecurityGroupIds=[GROUP], Direction=direction, IpAddresses=addresses,
-            **more)["ResolverEndpoint"]
+            **{"CreatorRequestId": self.request(), "SecurityGroupIds": [GROUP], "Direction": direction,
+               "IpAddresses": addresses, **more})["ResolverEndpoint"]
         if wait:
             self.eventually(lambda: self.endpoint_status(made["Id"]), "OPERATIONAL")
         return made["Id"]

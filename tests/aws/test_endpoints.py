@@ -87,7 +87,10 @@ class Endpoints(Test):
         # And the journal tells that the endpoint was too low.
         attached = [call["attached"].get(identity) for call in self.shim.control("journal")["calls"]]
         self.assertEqual(attached[-1], 1)
-        self.assertEqual(self.shim.control(f"world?region={REGION}")["fewest_attached"][identity], 1)
+        self.shim.control("settings", {"pace": {"ms": 1}})
+        self.eventually(lambda: self.endpoint_status(identity), "OPERATIONAL")
+        world = self.shim.control(f"world?region={REGION}")
+        self.assertEqual((world["attached"][identity], world["fewest_attached"][identity]), (3, 1))
 
     def test_an_update_keeps_what_is_left_out(self):
         identity = self.endpoint("INBOUND", Name="in", Protocols=["Do53"])
@@ -162,13 +165,14 @@ class Endpoints(Test):
         self.refused("ResourceExistsException", "creator request ID", self.endpoint)
 
     def test_what_is_in_use_is_not_deleted(self):
-        identity = self.endpoint()
-        self.refused("DependencyViolation", SUBNETS[0], self.ec2.delete_subnet, SubnetId=SUBNETS[0])
-        self.refused("DependencyViolation", GROUP, self.ec2.delete_security_group, GroupId=GROUP)
+        own = self.ec2.create_security_group(GroupName="own", Description="own", VpcId=VPC)["GroupId"]
+        identity = self.endpoint(SecurityGroupIds=[own])
+        self.refused("DependencyViolation", SUBNETS[1], self.ec2.delete_subnet, SubnetId=SUBNETS[1])
+        self.refused("DependencyViolation", own, self.ec2.delete_security_group, GroupId=own)
         self.resolver.delete_resolver_endpoint(ResolverEndpointId=identity)
         self.eventually(lambda: self.resolver.list_resolver_endpoints()["ResolverEndpoints"], [])
-        self.ec2.delete_subnet(SubnetId=SUBNETS[0])
-        self.ec2.delete_security_group(GroupId=GROUP)
+        self.ec2.delete_subnet(SubnetId=SUBNETS[1])
+        self.ec2.delete_security_group(GroupId=own)
 
     def test_an_endpoint_with_rules_stays(self):
         identity = self.endpoint()

@@ -6,7 +6,7 @@ import time
 import urllib.request
 
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
-from shim_client import GROUP, REGION, SUBNETS, VPC, Shim, Test
+from shim_client import GROUP, REGION, SUBNETS, VPC, VPN, Shim, Test
 
 
 class Faults(Test):
@@ -127,6 +127,19 @@ class TheRecord(Test):
         [call] = self.shim.control("journal")["calls"]
         self.assertEqual((call["operation"], call["service"], call["status"]), ("DescribeSubnets", "ec2", 200))
         self.assertEqual(call["arguments"], {"SubnetId.1": SUBNETS[0]})
+
+    def test_the_world_tells_what_there_is(self):
+        endpoint = self.endpoint()
+        rule = self.rule(endpoint)["Id"]
+        self.associate(rule)
+        world = self.shim.control(f"world?region={REGION}")
+        [shown] = world["endpoints"]
+        self.assertEqual((shown["Id"], shown["Status"], len(shown["_addresses"])), (endpoint, "OPERATIONAL", 2))
+        [shown] = world["rules"]
+        self.assertEqual((shown["Id"], shown["ShareStatus"]), (rule, "NOT_SHARED"))
+        [shown] = world["rule_associations"]
+        self.assertEqual((shown["ResolverRuleId"], shown["VPCId"]), (rule, VPC))
+        self.assertEqual([shown["ClientVpnEndpointId"] for shown in world["vpns"]], [VPN])
 
     def test_the_world_tells_what_was_seeded(self):
         world = self.shim.control(f"world?region={REGION}")

@@ -27,6 +27,10 @@ class ClientVpn(Test):
         self.refused("InvalidClientVpnEndpointId.NotFound", "cvpn-endpoint-0f",
                      self.ec2.describe_client_vpn_endpoints, ClientVpnEndpointIds=["cvpn-endpoint-0f"])
 
+    def test_what_it_uses_is_not_deleted(self):
+        self.refused("DependencyViolation", SUBNETS[0], self.ec2.delete_subnet, SubnetId=SUBNETS[0])
+        self.refused("DependencyViolation", GROUP, self.ec2.delete_security_group, GroupId=GROUP)
+
     def dns_servers(self):
         return self.ec2.describe_client_vpn_endpoints()["ClientVpnEndpoints"][0]["DnsServers"]
 
@@ -159,5 +163,6 @@ class Ram(Test):
         self.refused("MalformedArnException", "rule", create, name="x", resourceArns=["rule"])
         self.refused("InvalidParameterException", "me", create, name="x", principals=["me"])
         self.refused("UnknownResourceException", "resource-share/none", self.ram.get_resource_shares,
-                     resourceOwner="SELF", resourceShareArns=["arn:aws:ram:eu-central-1:123456789012:resource-share/none"])
+                     resourceOwner="SELF",
+                     resourceShareArns=["arn:aws:ram:eu-central-1:123456789012:resource-share/none"])
         self.assertEqual(self.ram.get_resource_shares(resourceOwner="SELF")["resourceShares"], [])

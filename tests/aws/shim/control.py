@@ -6,7 +6,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from werkzeug.wrappers import Response
 
-from . import vpn
+from . import endpoints, rules, vpn
 from .faults import Fault, Throttle
 
 
@@ -78,8 +78,12 @@ def rate(shim, _, __):
 
 
 def world(shim, _, query):
+    """Members as the API shows them, and ours, which begin with `_`: an endpoint's `_addresses` by their IDs."""
     shim.pace.advance()
-    return shim.world(query["region"]).dump()
+    found = shim.world(query["region"])
+    shown_endpoints = [{**each, **endpoints.show(found, each)} for each in found.endpoints.values()]
+    shown_rules = [{**each, **rules.show(found, each)} for each in found.rules.values()]
+    return {**found.dump(), "endpoints": shown_endpoints, "rules": shown_rules}
 
 
 def reset(shim, _, __):

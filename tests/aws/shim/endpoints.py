@@ -1,6 +1,6 @@
 """Resolver endpoints and their addresses: created, changed and deleted by steps that take time."""
 
-from .errors import AwsError, exists, invalid, invalid_parameter, limit, not_found
+from .errors import exists, invalid, invalid_parameter, limit, not_found
 from .paging import filtered, page, shuffled
 from .world import fresh, now, shown
 

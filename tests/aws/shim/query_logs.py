@@ -8,7 +8,8 @@ from .world import ACCOUNT, fresh, now, shown
 
 KIND = "resolver-query-log-config"
 # Route 53 Developer Guide: CloudWatch Logs, S3 and Firehose can be destinations.
-DESTINATION = r"arn:aws[a-z-]*:(logs:[a-z0-9-]+:\d{12}:log-group:.+|s3:::.+|firehose:[a-z0-9-]+:\d{12}:deliverystream/.+)"
+PLACE = r"[a-z0-9-]+:\d{12}"
+DESTINATION = rf"arn:aws[a-z-]*:(logs:{PLACE}:log-group:.+|s3:::.+|firehose:{PLACE}:deliverystream/.+)"
 
 
 def create(world, arguments):

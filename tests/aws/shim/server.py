@@ -7,7 +7,6 @@ import json
 import socket
 import struct
 import threading
-import time
 import uuid
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -155,6 +154,7 @@ class Call:
             raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         if self.operation not in vpn.OPERATIONS:
             world.network.refuse_deletion(self.operation, self.form)
+            vpn.refuse_deletion(world, self.operation, self.form)
             return self.by_moto(entry)
         arguments = model.query_arguments(self.operation, self.form)
         result = vpn.OPERATIONS[self.operation](world, arguments)

@@ -232,6 +232,17 @@ def revoke(world, arguments):
     raise AwsError("InvalidClientVpnEndpointAuthorizationRuleNotFound", f"{wanted[0]} is not authorized")
 
 
+def refuse_deletion(world, action, form):
+    """EC2 API Reference, error codes: DependencyViolation, here for the interfaces of the target networks."""
+    for endpoint in world.vpns.values():
+        subnets = [each["TargetNetworkId"] for each in endpoint["_networks"]]
+        if action == "DeleteSubnet" and form.get("SubnetId") in subnets:
+            told = f"The subnet '{form['SubnetId']}' has dependencies and cannot be deleted."
+            raise AwsError("DependencyViolation", told)
+        if action == "DeleteSecurityGroup" and form.get("GroupId") in endpoint["SecurityGroupIds"]:
+            raise AwsError("DependencyViolation", f"resource {form['GroupId']} has a dependent object")
+
+
 OPERATIONS = {
     "DescribeClientVpnEndpoints": describe_endpoints,
     "ModifyClientVpnEndpoint": modify,
@@ -240,6 +251,7 @@ OPERATIONS = {
     "CreateClientVpnRoute": lambda world, given: same_request(world, "CreateClientVpnRoute", given, create_route),
     "DeleteClientVpnRoute": delete_route,
     "DescribeClientVpnAuthorizationRules": describe_authorizations,
-    "AuthorizeClientVpnIngress": lambda world, given: same_request(world, "AuthorizeClientVpnIngress", given, authorize),
+    "AuthorizeClientVpnIngress":
+        lambda world, given: same_request(world, "AuthorizeClientVpnIngress", given, authorize),
     "RevokeClientVpnIngress": revoke,
 }

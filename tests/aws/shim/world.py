@@ -58,7 +58,7 @@ class World:
         addresses = [each for endpoint in self.endpoints.values() for each in endpoint["_addresses"].values()]
         everything = addresses + [each for kind in self.KINDS for each in getattr(self, kind).values()]
         for item in everything:
-            if identity in (item.get("IpId"), item.get("Id"), item.get("ClientVpnEndpointId"), item.get("resourceShareArn")):
+            if identity in (item.get(name) for name in ("IpId", "Id", "ClientVpnEndpointId", "resourceShareArn")):
                 return item
         raise KeyError(identity)
 

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_sdk_route53resolver::Client;
 use aws_sdk_route53resolver::config::retry::RetryConfig;
 use aws_sdk_route53resolver::config::timeout::TimeoutConfig;
@@ -15,7 +16,7 @@ use super::ec2::QueryApi;
 use super::ram::Ram;
 use super::rate::Gate;
 use super::resolver::Resolver;
-use super::signed::{Service, Signer};
+use super::signed::{Service, Signer, partition};
 use super::{Asked, Cloud, Progress, Tell};
 use crate::aws::plan::step::Step;
 use crate::aws::trouble::{Kind, Trouble};
@@ -37,19 +38,29 @@ pub struct Amazon {
 }
 
 impl Amazon {
-    /// Region and profile are what the file says, all else is the SDK's: the chain of credentials, AWS_ENDPOINT_URL,
+    /// Region and profile are what the file says; all else is the SDK's: the chain of credentials, AWS_ENDPOINT_URL,
     /// proxies. Trouble if there are no credentials.
     pub async fn connect(wanted: &Aws) -> Result<Amazon, Trouble> {
-        let config = configured(wanted).await;
-        let signer = Arc::new(Signer::new(&config, &wanted.region)?);
+        Amazon::configured(wanted, &loader(wanted).load().await).await
+    }
+
+    /// Another endpoint for all services, with keys of its own, whatever the environment says: for stand-ins of AWS.
+    pub async fn connect_to(wanted: &Aws, url: &str, key: &str, secret: &str) -> Result<Amazon, Trouble> {
+        let keys = Credentials::new(key, secret, None, None, "given");
+        let config = loader(wanted).endpoint_url(url).credentials_provider(keys).load().await;
+        Amazon::configured(wanted, &config).await
+    }
+
+    async fn configured(wanted: &Aws, config: &SdkConfig) -> Result<Amazon, Trouble> {
+        let signer = Arc::new(Signer::new(config, &wanted.region)?);
         signer.credentials().await.map_err(|trouble| of_profile(trouble, wanted))?;
-        let service = |name, id| Service::new(name, id, &config, &wanted.region);
+        let service = |name, id| Service::new(name, id, config, &wanted.region);
         let ec2 = Calls::new(Gate::new(EC2_REQUESTS, EC2_WINDOW));
         let ram = || Calls::new(Gate::new(RAM_REQUESTS, RAM_WINDOW));
         Ok(Amazon {
             region: wanted.region.clone(),
             resolver: Resolver {
-                sdk: Client::new(&config),
+                sdk: Client::new(config),
                 calls: Calls::new(Gate::new(RESOLVER_REQUESTS, RESOLVER_WINDOW)),
                 page: AWS_PAGE,
             },
@@ -66,6 +77,12 @@ impl Amazon {
         self
     }
 
+    /// The ARN of a rule of this account.
+    pub(super) async fn rule_arn(&self, rule: &str) -> Result<String, Trouble> {
+        let (partition, region) = (partition(&self.region), &self.region);
+        Ok(format!("arn:{partition}:route53resolver:{region}:{}:resolver-rule/{rule}", self.account().await?))
+    }
+
     /// Asked once.
     pub(super) async fn account(&self) -> Result<String, Trouble> {
         self.account.get_or_try_init(|| self.sts.account()).await.cloned()
@@ -73,7 +90,7 @@ impl Amazon {
 }
 
 /// The SDK sends each request once: when it is sent again is for our gates to say.
-async fn configured(wanted: &Aws) -> SdkConfig {
+fn loader(wanted: &Aws) -> ConfigLoader {
     let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(AWS_CONNECT)
@@ -90,7 +107,7 @@ async fn configured(wanted: &Aws) -> SdkConfig {
     if let Some(profile) = &wanted.profile {
         loader = loader.profile_name(profile);
     }
-    loader.load().await
+    loader
 }
 
 /// Which way was taken is half of the answer.
@@ -120,7 +137,7 @@ impl Cloud for Amazon {
         self.progress_of(asked).await
     }
 
-    async fn attached(&self, endpoint: &str) -> Result<usize, Trouble> {
-        self.count_attached(endpoint).await
+    async fn attached(&self, endpoint: &str, beside: &str) -> Result<usize, Trouble> {
+        self.count_attached(endpoint, beside).await
     }
 }

@@ -1,7 +1,8 @@
 //! The SDK's types as the world's, and ours as the SDK's: words, names in their canonical form, lists in an order of
 //! their own. Pure. What this version has no word for gives none.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use aws_sdk_route53resolver::types::{self as sdk, builders::TargetAddressBuilder};
 
@@ -160,6 +161,12 @@ pub(super) fn ip_request(address: &NewAddress) -> Result<sdk::IpAddressRequest, 
         .set_ip(address.ip.map(|ip| ip.to_string()))
         .set_ipv6(address.ipv6.map(|ip| ip.to_string()));
     request.build().map_err(|error| unreadable("", "", &error.to_string()))
+}
+
+pub(super) fn ipv6_updates(all: &BTreeMap<String, Ipv6Addr>) -> Result<Vec<sdk::UpdateIpAddress>, Trouble> {
+    let updates =
+        all.iter().map(|(id, ip)| sdk::UpdateIpAddress::builder().ip_id(id).ipv6(ip.to_string()).build());
+    updates.collect::<Result<_, _>>().map_err(|error| unreadable("", "", &error.to_string()))
 }
 
 pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<sdk::Tag>, Trouble> {

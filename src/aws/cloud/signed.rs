@@ -73,21 +73,24 @@ impl Service {
     }
 }
 
-/// The DNS suffix of the partition that a Region is of (partitions.json of the SDKs).
+/// Partitions by the beginning of their Regions' codes, with their DNS suffix (partitions.json of the SDKs).
+const PARTITIONS: [(&str, &str, &str); 7] = [
+    ("cn-", "aws-cn", "amazonaws.com.cn"),
+    ("eusc-", "aws-eusc", "amazonaws.eu"),
+    ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
+    ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
+    ("us-iso-", "aws-iso", "c2s.ic.gov"),
+    ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
+    ("us-gov-", "aws-us-gov", "amazonaws.com"),
+];
+
+/// As ARNs have it.
+pub(super) fn partition(region: &str) -> &'static str {
+    PARTITIONS.iter().find(|one| region.starts_with(one.0)).map_or("aws", |one| one.1)
+}
+
 fn suffix(region: &str) -> &'static str {
-    const SUFFIXES: [(&str, &str); 7] = [
-        ("cn-", "amazonaws.com.cn"),
-        ("eusc-", "amazonaws.eu"),
-        ("us-isob-", "sc2s.sgov.gov"),
-        ("us-isof-", "csp.hci.ic.gov"),
-        ("us-iso-", "c2s.ic.gov"),
-        ("eu-isoe-", "cloud.adc-e.uk"),
-        ("us-gov-", "amazonaws.com"),
-    ];
-    SUFFIXES
-        .iter()
-        .find(|(prefix, _)| region.starts_with(prefix))
-        .map_or("amazonaws.com", |(_, suffix)| suffix)
+    PARTITIONS.iter().find(|one| region.starts_with(one.0)).map_or("amazonaws.com", |one| one.2)
 }
 
 impl Signer {

@@ -107,10 +107,12 @@ impl Amazon {
             interface_metrics,
             target_metrics,
             ipv6_internet,
+            ipv6,
         } = step
         else {
             return Err(not_here(step));
         };
+        let ipv6 = map::ipv6_updates(ipv6)?;
         let name = match name {
             Some(name) => Some(name.clone()),
             None => self.endpoint_told(endpoint).await?.and_then(|told| told.name),
@@ -123,7 +125,8 @@ impl Amazon {
             .set_dns64_enabled(*dns64)
             .set_rni_enhanced_metrics_enabled(*interface_metrics)
             .set_target_name_server_metrics_enabled(*target_metrics)
-            .set_ipv6_internet_access_enabled(*ipv6_internet);
+            .set_ipv6_internet_access_enabled(*ipv6_internet)
+            .set_update_ip_addresses(Some(ipv6).filter(|all| !all.is_empty()));
         let subject = format!("endpoint {endpoint}");
         let answer =
             self.resolver.call("UpdateResolverEndpoint", &subject, async || request.clone().send().await);
@@ -261,10 +264,14 @@ impl Amazon {
         answer.await.map(drop)
     }
 
-    pub(in crate::aws::cloud) async fn count_attached(&self, endpoint: &str) -> Result<usize, Trouble> {
+    pub(in crate::aws::cloud) async fn count_attached(
+        &self,
+        endpoint: &str,
+        beside: &str,
+    ) -> Result<usize, Trouble> {
         let told = self.resolver.addresses(endpoint).await?;
         let told = told.ok_or_else(|| no_such(endpoint))?;
-        Ok(told.iter().filter(|one| is_attached(one)).count())
+        Ok(told.iter().filter(|one| one.ip_id() != Some(beside) && is_attached(one)).count())
     }
 
     pub(super) async fn delete_endpoint(&self, endpoint: &str) -> Result<(), Trouble> {
@@ -295,6 +302,7 @@ pub(in crate::aws::cloud) fn is_updated(step: &Step, told: &Endpoint) -> bool {
         interface_metrics,
         target_metrics,
         ipv6_internet,
+        ipv6: _,
     } = step
     else {
         return false;

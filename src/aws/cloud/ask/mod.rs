@@ -28,9 +28,11 @@ impl Amazon {
                 self.ec2.create_group(name, description, vpc, tags).await.map(Some)
             }
             Step::CreateShare { name, resource, principals, tags, .. } => {
-                self.ram.create_share(name, id(resource)?, principals, tags).await.map(Some)
+                let resource = self.rule_arn(id(resource)?).await?;
+                self.ram.create_share(name, &resource, principals, tags).await.map(Some)
             }
             Step::AddAddress { endpoint, address } => self.add_address(endpoint, address).await,
+            Step::Await { .. } => Ok(None),
             other => self.change(other).await.map(|()| None),
         }
     }

@@ -95,11 +95,8 @@ fn judge_log(asked: &Asked, made: &str, seen: &Seen) -> Progress {
 
 fn judge_around(asked: &Asked, made: &str, seen: &Seen) -> Progress {
     match &asked.step {
-        Step::CreateShare { resource, principals, .. } => {
-            let entities = std::iter::once(id(resource)).chain(principals.iter().map(String::as_str));
-            shared(made, entities, seen)
-        }
-        Step::ShareWith { share, principals } => shared(share, principals.iter().map(String::as_str), seen),
+        Step::CreateShare { resource, principals, .. } => shared(made, Some(id(resource)), principals, seen),
+        Step::ShareWith { share, principals } => shared(share, None, principals, seen),
         Step::UnshareWith { share, principals } => unshared(share, principals, seen),
         Step::DeleteShare { share } => {
             let told = seen.shares.get(share).map(|status| (share_state(status), status.as_str()));
@@ -159,9 +156,10 @@ fn address_added(endpoint: &str, wanted: &NewAddress, made: &str, seen: &Seen) -
     let told = if wanted.ip.is_some() || wanted.ipv6.is_some() {
         endpoint.addresses.iter().find(|(_, one)| is_same(one, wanted))
     } else if made.is_empty() {
-        // AWS chose it and had not listed it yet: it is the one in its subnet that is least far.
-        let of_subnet = endpoint.addresses.iter().filter(|(_, one)| one.subnet == wanted.subnet);
-        of_subnet.max_by_key(|(_, one)| one.state != State::Ready)
+        // AWS chose it, and had not listed it when it was asked for: one that is on its way is taken for it.
+        let of_subnet = |(_, one): &(_, &Address)| one.subnet == wanted.subnet && one.state != State::Going;
+        let of_subnet = endpoint.addresses.iter().filter(of_subnet);
+        of_subnet.max_by_key(|(_, one)| one.state == State::Coming)
     } else {
         endpoint.addresses.get_key_value(made)
     };
@@ -175,29 +173,38 @@ fn is_same(told: &Address, wanted: &NewAddress) -> bool {
 }
 
 /// Another account has to accept its invitation, for which nobody can wait: ASSOCIATING is enough for principals.
-fn shared<'a>(share: &str, entities: impl Iterator<Item = &'a str>, seen: &Seen) -> Progress {
+fn shared(share: &str, rule: Option<&str>, principals: &[String], seen: &Seen) -> Progress {
     let subject = format!("share {share}");
     let told = seen.shares.get(share).map(|status| (share_state(status), status.as_str()));
-    match there(&subject, told) {
-        Progress::Done => {}
-        other => return other,
+    let whole = there(&subject, told);
+    if whole != Progress::Done {
+        return whole;
     }
-    for entity in entities {
-        let is_resource = entity.contains(":route53resolver:");
-        match part(share, entity, seen).map(|part| (part.status.as_str(), &part.status_message)) {
-            Some(("ASSOCIATED", _)) => {}
-            Some(("ASSOCIATING", _)) if !is_resource => {}
-            Some(("FAILED", message)) => return broken(&subject, &format!("{entity} FAILED: {message}")),
-            Some((status, _)) => return Progress::Waiting(format!("{entity} is {status}")),
-            None => return unlisted(),
-        }
+    let is_rule =
+        |part: &&Part| rule.is_some_and(|rule| part.associated_entity.ends_with(&format!("/{rule}")));
+    let resource = rule.map(|_| parts(share, seen).find(is_rule));
+    let resource = resource.map(|part| part_there(&subject, part, &["ASSOCIATED"]));
+    let principals = principals.iter().map(|principal| {
+        let part = parts(share, seen).find(|part| part.associated_entity == *principal);
+        part_there(&subject, part, &["ASSOCIATED", "ASSOCIATING"])
+    });
+    resource.into_iter().chain(principals).find(|one| *one != Progress::Done).unwrap_or(Progress::Done)
+}
+
+fn part_there(subject: &str, part: Option<&Part>, enough: &[&str]) -> Progress {
+    let Some(part) = part else { return unlisted() };
+    let (entity, status) = (&part.associated_entity, part.status.as_str());
+    match status {
+        "FAILED" => broken(subject, &format!("{entity} FAILED: {}", part.status_message)),
+        _ if enough.contains(&status) => Progress::Done,
+        _ => Progress::Waiting(format!("{entity} is {status}")),
     }
-    Progress::Done
 }
 
 fn unshared(share: &str, principals: &[String], seen: &Seen) -> Progress {
     for principal in principals {
-        match part(share, principal, seen).map(|part| part.status.as_str()) {
+        let part = parts(share, seen).find(|part| part.associated_entity == *principal);
+        match part.map(|part| part.status.as_str()) {
             None | Some("DISASSOCIATED") => {}
             Some(status) => return Progress::Waiting(format!("{principal} is {status}")),
         }
@@ -205,8 +212,8 @@ fn unshared(share: &str, principals: &[String], seen: &Seen) -> Progress {
     Progress::Done
 }
 
-fn part<'a>(share: &str, entity: &str, seen: &'a Seen) -> Option<&'a Part> {
-    seen.share_parts.iter().find(|one| one.resource_share_arn == share && one.associated_entity == entity)
+fn parts<'a>(share: &str, seen: &'a Seen) -> impl Iterator<Item = &'a Part> {
+    seen.share_parts.iter().filter(move |one| one.resource_share_arn == share)
 }
 
 fn vpn_there<T>(subject: &str, told: Option<&Told<T>>) -> Progress {

@@ -110,7 +110,8 @@ impl Needs {
 
 impl Amazon {
     pub(super) async fn progress_of(&self, asked: &[Asked]) -> Result<Vec<Progress>, Trouble> {
-        let needs = Needs::of(asked);
+        let asked: Vec<Asked> = asked.iter().map(awaited).collect();
+        let needs = Needs::of(&asked);
         let mut seen = Seen::default();
         self.see_endpoints(&needs, &mut seen).await?;
         self.see_rules(&needs, &mut seen).await?;
@@ -216,6 +217,19 @@ impl Amazon {
         }
         Ok(())
     }
+}
+
+/// What an earlier run asked for is waited for as if this one had. It made what `made` names.
+fn awaited(asked: &Asked) -> Asked {
+    let Step::Await { until } = &asked.step else { return asked.clone() };
+    let made = match &**until {
+        Step::CreateEndpoint { made, .. }
+        | Step::CreateRule { made, .. }
+        | Step::CreateShare { made, .. }
+        | Step::CreateQueryLog { made, .. } => Some(made.clone()),
+        _ => asked.made.clone(),
+    };
+    Asked { step: (**until).clone(), made }
 }
 
 /// Of a step that was asked for, so that all are IDs.

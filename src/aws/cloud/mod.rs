@@ -1,6 +1,24 @@
 //! AWS as the provisioner sees it: observe, ask for a step, look whether it is done. The trait has two sides: the SDK's,
 //! and the tests' own.
 
+pub mod amazon;
+mod ask;
+mod calls;
+mod ec2;
+mod errors;
+mod groups;
+mod help;
+mod map;
+mod observe;
+mod pending;
+mod ram;
+mod rate;
+mod resolver;
+mod shares;
+mod signed;
+mod vpn;
+mod xml;
+
 use super::plan::step::Step;
 use super::trouble::Trouble;
 use super::world::World;
@@ -14,21 +32,21 @@ pub trait Cloud {
     /// All that `wanted` touches, and all endpoints, rules and query logs of the account.
     fn observe(&self, wanted: &Aws, tell: &dyn Tell) -> impl Future<Output = Result<World, Trouble>>;
 
-    /// As `observe`, but only endpoints with their addresses and subnets, rules and associations, and no tags: few
-    /// requests, for a server that asks every few minutes.
+    /// What a running server follows: endpoints with their addresses, rules, associations, and the subnets of the
+    /// addresses. No tags and nothing else, so that it takes few requests.
     fn glance(&self, wanted: &Aws) -> impl Future<Output = Result<World, Trouble>>;
 
     /// Asks for one step, whose references are all IDs. What is so already is no trouble: a repeated call is harmless.
     /// Gives the ID of what was made, or was found to be made already by an earlier call with the same CreatorRequestId
-    /// or name; none for other steps.
+    /// or name; of an address that AWS chooses, once it is listed; none for other steps.
     fn ask(&self, step: &Step) -> impl Future<Output = Result<Option<String>, Trouble>>;
 
     /// How far steps are that were asked for, in the order given; `made` is what asking gave. Uses few requests for many
     /// steps: it is called every few seconds.
     fn pending(&self, asked: &[Asked]) -> impl Future<Output = Result<Vec<Progress>, Trouble>>;
 
-    /// How many of an endpoint's addresses are ATTACHED.
-    fn attached(&self, endpoint: &str) -> impl Future<Output = Result<usize, Trouble>>;
+    /// How many of an endpoint's addresses are ATTACHED, not counting the one with the ID `beside`.
+    fn attached(&self, endpoint: &str, beside: &str) -> impl Future<Output = Result<usize, Trouble>>;
 }
 
 /// A step that was asked for.

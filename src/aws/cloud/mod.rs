@@ -23,8 +23,8 @@ pub trait Cloud {
     /// steps: it is called every few seconds.
     fn pending(&self, asked: &[Asked]) -> impl Future<Output = Result<Vec<Progress>, Trouble>>;
 
-    /// How many of an endpoint's addresses are ATTACHED.
-    fn attached(&self, endpoint: &str) -> impl Future<Output = Result<usize, Trouble>>;
+    /// How many of an endpoint's addresses are ATTACHED, not counting the one with the ID `beside`.
+    fn attached(&self, endpoint: &str, beside: &str) -> impl Future<Output = Result<usize, Trouble>>;
 }
 
 /// A step that was asked for.

@@ -267,3 +267,18 @@ pub const CAPTURE_BUFFER: usize = 64 * 1024;
 pub const CAPTURE_BLOCK: usize = 16 << 20;
 /// Interfaces of one section of a capture file.
 pub const CAPTURE_INTERFACES: usize = 65_536;
+
+/// `aws apply`: from the first request for a step until AWS must be done with it. An endpoint's creation takes 1 to 2
+/// minutes, an outbound address's exchange was seen to take 474 s; Terraform gives either 10 minutes.
+pub const APPLY_SLOW: Duration = Duration::from_secs(15 * 60);
+/// The same for all other steps. A rule that was changed stays UPDATING for minutes.
+pub const APPLY_QUICK: Duration = Duration::from_secs(10 * 60);
+/// The first pause between two looks at what AWS is at, and the longest: of its 5 requests a second, others need some.
+pub const APPLY_PAUSE_FIRST: Duration = Duration::from_secs(1);
+pub const APPLY_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Requests of a stage on their way at once: answers take a few hundred milliseconds, AWS takes 5 requests a second.
+pub const APPLY_AT_ONCE: usize = 4;
+/// Looks in a row that may fail in ways that pass: with the pauses between them, about half a minute.
+pub const APPLY_BLIND: u32 = 5;
+/// Addresses that an endpoint keeps while another one goes (the Resolver API's own least number).
+pub const APPLY_ATTACHED: usize = 2;

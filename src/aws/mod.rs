@@ -14,5 +14,6 @@
 pub mod cloud;
 pub mod owned;
 pub mod plan;
+pub mod show;
 pub mod trouble;
 pub mod world;

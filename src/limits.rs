@@ -280,5 +280,19 @@ pub const APPLY_PAUSE_MAX: Duration = Duration::from_secs(10);
 pub const APPLY_AT_ONCE: usize = 4;
 /// Looks in a row that may fail in ways that pass: with the pauses between them, about half a minute.
 pub const APPLY_BLIND: u32 = 5;
-/// Addresses that an endpoint keeps while another one goes (the Resolver API's own least number).
-pub const APPLY_ATTACHED: usize = 2;
+
+/// Resolver endpoints of an account in a Region (Developer Guide, "Quotas on VPC Resolver"; adjustable).
+pub const AWS_ENDPOINTS: usize = 4;
+/// Addresses of a Resolver endpoint (adjustable).
+pub const AWS_ENDPOINT_ADDRESSES: usize = 6;
+/// And what the Resolver API takes at most, whatever the quota.
+pub const AWS_ENDPOINT_ADDRESSES_MAX: usize = 20;
+/// Addresses of an endpoint that must be attached while others come and go: one for each of two Availability Zones.
+pub const AWS_MIN_ATTACHED: usize = 2;
+/// Resolver rules of an account in a Region (adjustable).
+pub const AWS_RULES: usize = 1_000;
+/// Associations of rules with VPCs of an account in a Region (adjustable).
+pub const AWS_ASSOCIATIONS: usize = 2_000;
+/// Rules that change places on VPCs at the same time: both requests of two moves fit into a second at the 5 that AWS
+/// takes, so that asking for more at once would only lengthen the gap of each.
+pub const AWS_MOVES_AT_ONCE: u32 = 2;

@@ -17,5 +17,6 @@ pub mod cloud;
 pub mod fake;
 pub mod owned;
 pub mod plan;
+pub mod show;
 pub mod trouble;
 pub mod world;

@@ -49,9 +49,23 @@ impl Owner<'_> {
         tags.get(OWNER_TAG).is_some_and(|owner| owner == self.0)
     }
 
-    /// Of a security group or a resource share; also begins the description of routes and authorizations of a Client VPN.
+    /// Of a security group or a resource share.
     pub fn name_of(self, what: &str) -> String {
         format!("dnsfwd-{}-{what}", self.0)
+    }
+
+    /// The description of a route or an authorization of a Client VPN. A space ends our mark, so that an owner whose
+    /// name begins alike is somebody else.
+    pub fn describe(self, what: &str) -> String {
+        format!("dnsfwd-{} {what}", self.0)
+    }
+
+    /// Whether a description has our mark.
+    pub fn described(self, description: &str) -> bool {
+        description
+            .strip_prefix("dnsfwd-")
+            .and_then(|rest| rest.strip_prefix(self.0))
+            .is_some_and(|rest| rest.starts_with(' '))
     }
 
     /// The tags of something of ours: the mark beside those that are wanted.

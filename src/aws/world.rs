@@ -29,7 +29,8 @@ pub struct World {
     pub query_log_associations: BTreeMap<String, BTreeMap<String, State>>,
     /// By ID: those that the configuration names.
     pub vpcs: BTreeMap<String, Vpc>,
-    /// By ID: those that the configuration names, and those of endpoints that are ours.
+    /// By ID: those that the configuration names, those of endpoints that are ours, and those that its Client VPN
+    /// endpoints are associated with.
     pub subnets: BTreeMap<String, Subnet>,
     /// By ID: ours, and those that the configuration names.
     pub security_groups: BTreeMap<String, SecurityGroup>,

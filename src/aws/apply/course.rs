@@ -15,7 +15,7 @@ use crate::aws::cloud::{Asked, Cloud, Progress};
 use crate::aws::plan::Plan;
 use crate::aws::plan::step::Step;
 use crate::aws::trouble::{Kind, Trouble};
-use crate::limits::{APPLY_AT_ONCE, APPLY_ATTACHED, APPLY_BLIND};
+use crate::limits::{APPLY_AT_ONCE, APPLY_BLIND, AWS_MIN_ATTACHED};
 
 pub struct Course<'a, C, W> {
     plan: &'a Plan,
@@ -151,11 +151,14 @@ impl<'a, C: Cloud, W: Watch> Course<'a, C, W> {
     async fn send(&self, step: Step) -> Result<Answer, Trouble> {
         if let Step::RemoveAddress { endpoint, address } = &step {
             let others = self.cloud.attached(endpoint, address).await?;
-            if others < APPLY_ATTACHED {
+            if others < AWS_MIN_ATTACHED {
                 let held =
-                    format!("{others} other addresses of {endpoint} are ATTACHED, {APPLY_ATTACHED} must be");
+                    format!("{others} other addresses of {endpoint} are ATTACHED, {AWS_MIN_ATTACHED} must be");
                 return Ok(Answer::Held(held));
             }
+        }
+        if let Step::Await { until } = step {
+            return Ok(Answer::Taken(Asked { step: *until, made: None }));
         }
         let made = self.cloud.ask(&step).await?;
         Ok(Answer::Taken(Asked { step, made }))

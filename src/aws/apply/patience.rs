@@ -8,6 +8,7 @@ use crate::limits::{APPLY_PAUSE_FIRST, APPLY_PAUSE_MAX, APPLY_QUICK, APPLY_SLOW}
 /// From the first request of a step until it must be done.
 pub fn bound(step: &Step) -> Duration {
     match step {
+        Step::Await { until } => bound(until),
         Step::CreateEndpoint { .. }
         | Step::UpdateEndpoint { .. }
         | Step::AddAddress { .. }

@@ -4,6 +4,9 @@ use crate::aws::plan::step::{NewAddress, Ref, Step, Way};
 
 /// `associate rule rslvr-rr-… with vpc-…`.
 pub fn words(step: &Step) -> String {
+    if let Step::Await { until } = step {
+        return format!("wait for what an earlier run began: {}", words(until));
+    }
     resolver(step).or_else(|| around(step)).unwrap_or_else(|| vpn(step))
 }
 

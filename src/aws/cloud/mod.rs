@@ -14,9 +14,13 @@ pub trait Cloud {
     /// All that `wanted` touches, and all endpoints, rules and query logs of the account.
     fn observe(&self, wanted: &Aws, tell: &dyn Tell) -> impl Future<Output = Result<World, Trouble>>;
 
+    /// What a running server follows: endpoints with their addresses, rules, associations, and the subnets of the
+    /// addresses. No tags and nothing else, so that it takes few requests.
+    fn glance(&self, wanted: &Aws) -> impl Future<Output = Result<World, Trouble>>;
+
     /// Asks for one step, whose references are all IDs. What is so already is no trouble: a repeated call is harmless.
     /// Gives the ID of what was made, or was found to be made already by an earlier call with the same CreatorRequestId
-    /// or name; none for other steps.
+    /// or name; of an address that AWS chooses, once it is listed; none for other steps.
     fn ask(&self, step: &Step) -> impl Future<Output = Result<Option<String>, Trouble>>;
 
     /// How far steps are that were asked for, in the order given; `made` is what asking gave. Uses few requests for many

@@ -191,6 +191,7 @@ impl Inner {
             interface_metrics,
             target_metrics,
             ipv6_internet,
+            ipv6,
             ..
         } = step
         else {
@@ -204,7 +205,7 @@ impl Inner {
             endpoint.protocols = sorted(protocols);
         }
         if let Some(family) = family {
-            change_family(endpoint, *family, first_v6)?;
+            change_family(endpoint, *family, ipv6, first_v6)?;
         }
         let set = |flag: &mut bool, to: &Option<bool>| *flag = to.unwrap_or(*flag);
         set(&mut endpoint.dns64, dns64);
@@ -331,7 +332,12 @@ fn sound_protocols(endpoint: &Endpoint, protocols: &[Protocol]) -> Result<(), Tr
 }
 
 /// Only between IPV4 and DUALSTACK; AWS chooses the IPv6 addresses.
-fn change_family(endpoint: &mut Endpoint, to: AddressFamily, first: u16) -> Result<(), Trouble> {
+fn change_family(
+    endpoint: &mut Endpoint,
+    to: AddressFamily,
+    wanted: &BTreeMap<String, Ipv6Addr>,
+    first: u16,
+) -> Result<(), Trouble> {
     if endpoint.family == to {
         return Ok(());
     }
@@ -339,9 +345,10 @@ fn change_family(endpoint: &mut Endpoint, to: AddressFamily, first: u16) -> Resu
         return Err(trouble(Kind::Refused, "an endpoint of type IPV6 can't be changed, nor become one"));
     }
     endpoint.family = to;
-    for (address, number) in endpoint.addresses.values_mut().zip(first..) {
-        address.ipv6 = (to == AddressFamily::DualStack)
-            .then(|| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0xfffe, number));
+    for ((id, address), number) in endpoint.addresses.iter_mut().zip(first..) {
+        let chosen = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0xfffe, number);
+        let new = wanted.get(id).copied().unwrap_or(chosen);
+        address.ipv6 = (to == AddressFamily::DualStack).then_some(new);
     }
     Ok(())
 }

@@ -117,6 +117,8 @@ fn touched(step: &Step) -> Option<String> {
         Step::DeleteQueryLog { query_log } | Step::UnlogVpc { query_log, .. } => Some(query_log.clone()),
         Step::LogVpc { query_log, .. } => reference(query_log),
         Step::SetDnssecValidation { vpc, .. } | Step::SetAutodefinedReverse { vpc, .. } => Some(vpc.clone()),
+        // Asks for nothing.
+        Step::Await { .. } => None,
         Step::Tag { arn, .. } | Step::Untag { arn, .. } => Some(arn.clone()),
     }
 }

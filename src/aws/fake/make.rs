@@ -124,7 +124,7 @@ impl Inner {
     }
 
     /// A new address, which is on its way.
-    pub fn attach(&mut self, endpoint: &str, new: &NewAddress) -> Result<(), Trouble> {
+    pub fn attach(&mut self, endpoint: &str, new: &NewAddress) -> Result<String, Trouble> {
         let subnet = self.world.subnets.get(&new.subnet).ok_or_else(|| gone("subnet"))?;
         let IpNet::V4(net) = subnet.cidr else { return Err(trouble(Kind::Refused, "no IPv4 network")) };
         let family = self.world.endpoints[endpoint].family;
@@ -152,9 +152,9 @@ impl Inner {
         };
         endpoint_there.addresses.insert(id.clone(), address);
         if !is_bad {
-            self.begin(Thing::Address(endpoint.to_owned(), id));
+            self.begin(Thing::Address(endpoint.to_owned(), id.clone()));
         }
-        Ok(())
+        Ok(id)
     }
 
     fn is_taken(&self, ip: Ipv4Addr) -> bool {
@@ -172,8 +172,8 @@ impl Inner {
                 && new.ipv6.is_none_or(|ip| address.ipv6 == Some(ip))
                 && address.state != State::Going
         };
-        if there.addresses.values().any(same) {
-            return Ok(None);
+        if let Some((id, _)) = there.addresses.iter().find(|(_, one)| same(one)) {
+            return Ok(Some(id.clone()));
         }
         if there.addresses.len() >= ADDRESSES {
             return Err(trouble(Kind::Limit, "the endpoint has 6 addresses"));
@@ -183,9 +183,9 @@ impl Inner {
         if subnet.vpc != self.world.endpoints[endpoint].vpc {
             return Err(trouble(Kind::Refused, "a subnet of another VPC"));
         }
-        self.attach(endpoint, new)?;
+        let id = self.attach(endpoint, new)?;
         self.updating(endpoint);
-        Ok(None)
+        Ok(Some(id))
     }
 
     pub fn create_rule(&mut self, step: &Step) -> Made {

@@ -12,8 +12,12 @@ impl Inner {
         let (world, made) = (&self.world, asked.made.clone().unwrap_or_default());
         match &asked.step {
             Step::CreateEndpoint { .. } => self.whole_endpoint(&made),
-            Step::UpdateEndpoint { endpoint, .. } | Step::AddAddress { endpoint, .. } => {
-                self.whole_endpoint(endpoint)
+            Step::UpdateEndpoint { endpoint, .. } => {
+                comes(world.endpoints.get(endpoint).map(|one| (one.state, &one.status)))
+            }
+            Step::AddAddress { endpoint, .. } => {
+                let address = world.endpoints.get(endpoint).and_then(|one| one.addresses.get(&made));
+                comes(address.map(|one| (one.state, &one.status)))
             }
             Step::RemoveAddress { endpoint, address } => {
                 let endpoint = world.endpoints.get(endpoint);

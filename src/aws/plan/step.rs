@@ -69,6 +69,10 @@ pub enum Step {
         interface_metrics: Option<bool>,
         target_metrics: Option<bool>,
         ipv6_internet: Option<bool>,
+        /// By ID of the address, with the family DUALSTACK: which IPv6 address it gets (UpdateIpAddresses). AWS chooses
+        /// for those that aren't named.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        ipv6: BTreeMap<String, Ipv6Addr>,
     },
     /// Done when the address is ATTACHED.
     AddAddress {
@@ -195,6 +199,10 @@ pub enum Step {
     Untag {
         arn: String,
         keys: Vec<String>,
+    },
+    /// Asks for nothing: an earlier run asked for that step, and AWS is still at it. Done when that step is.
+    Await {
+        until: Box<Step>,
     },
 }
 

@@ -9,6 +9,7 @@ mod drains;
 mod explain;
 mod fetch;
 mod follow;
+mod follows;
 mod line;
 mod listen;
 mod loops;

@@ -16,6 +16,8 @@ mod compare;
 mod demo;
 mod explain;
 mod flush;
+#[cfg(feature = "aws")]
+mod follow;
 mod import;
 mod manual;
 mod reload;

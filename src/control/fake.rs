@@ -225,5 +225,6 @@ pub fn sample() -> Sample {
         quarantined: 1,
         in_flight: 1,
         tcp_connections: 2,
+        aws: Some(AwsSample { answered: 7, failed: 1, changes: 2, age_secs: Some(60.0) }),
     }
 }

@@ -21,7 +21,7 @@ pub enum Kind {
 }
 
 /// Every family: name, kind, labels, help. The manual's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 40] = [
+pub const FAMILIES: [(&str, Kind, &str, &str); 43] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -156,6 +156,19 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 40] = [
     ),
     ("dnsfwd_config_reloads_total", Kind::Counter, "", "Reloads that were applied or found nothing new."),
     ("dnsfwd_config_reload_failures_total", Kind::Counter, "", "Reloads that were refused."),
+    (
+        "dnsfwd_aws_follow_requests_total",
+        Kind::Counter,
+        "result",
+        "Times that AWS was asked for what is followed: `answered`, `failed`.",
+    ),
+    (
+        "dnsfwd_aws_follow_changes_total",
+        Kind::Counter,
+        "",
+        "Times that AWS said something else than before, and the server reloaded.",
+    ),
+    ("dnsfwd_aws_follow_age_seconds", Kind::Gauge, "", "Seconds since AWS last said what is followed."),
     ("dnsfwd_uptime_seconds", Kind::Gauge, "", "Seconds since the start."),
 ];
 
@@ -305,6 +318,15 @@ fn publish_cache_and_config(sample: &Sample) {
     gauge!("dnsfwd_config_info", &info).set(1.0);
     counter!("dnsfwd_config_reloads_total").absolute(sample.reloads);
     counter!("dnsfwd_config_reload_failures_total").absolute(sample.reload_failures);
+    if let Some(aws) = &sample.aws {
+        for (result, count) in [("answered", aws.answered), ("failed", aws.failed)] {
+            counter!("dnsfwd_aws_follow_requests_total", "result" => result).absolute(count);
+        }
+        counter!("dnsfwd_aws_follow_changes_total").absolute(aws.changes);
+        if let Some(secs) = aws.age_secs {
+            gauge!("dnsfwd_aws_follow_age_seconds").set(secs);
+        }
+    }
     gauge!("dnsfwd_uptime_seconds").set(sample.uptime_secs);
 }
 

@@ -566,6 +566,20 @@ pub struct Sample {
     pub quarantined: u64,
     pub in_flight: u64,
     pub tcp_connections: u64,
+    /// None where the configuration follows nothing.
+    pub aws: Option<AwsSample>,
+}
+
+/// How AWS is followed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AwsSample {
+    /// Times that AWS was asked, and answered.
+    pub answered: u64,
+    pub failed: u64,
+    /// Times that it said something else than before.
+    pub changes: u64,
+    /// Since it answered last; none before the first time.
+    pub age_secs: Option<f64>,
 }
 
 /// Replies sent, counted once each.

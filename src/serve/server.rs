@@ -12,6 +12,7 @@ use std::{fmt, io};
 use arc_swap::ArcSwap;
 
 use super::counts::{self, Origin, WorkerCounts};
+use super::operators::follows::{self, Follows};
 use super::loops::Loops;
 use super::names::Names;
 use super::reports::{
@@ -22,6 +23,7 @@ use super::snapshot::{Built, Snapshot};
 use super::thread::{self, Handle, Order};
 use super::worker::{Connections, Inbox, Shared};
 use super::{diff, drains, explain, listen, reread};
+use crate::config::aws::Aws;
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::{self};
 use crate::control::report::{self, Outcome};
@@ -92,6 +94,8 @@ pub struct Server {
     began: Instant,
     reloads: AtomicU64,
     reload_failures: AtomicU64,
+    /// How whoever follows AWS for it fares.
+    pub follows: Follows,
     last_failure: Mutex<Option<(Instant, String)>>,
     heartbeat: Mutex<(Instant, Vec<u64>)>,
     /// For its threads, which must not keep it alive.
@@ -167,6 +171,7 @@ impl Prepared {
             began: Instant::now(),
             reloads: AtomicU64::new(0),
             reload_failures: AtomicU64::new(0),
+            follows: Follows::default(),
             last_failure: Mutex::new(None),
             heartbeat: Mutex::new((Instant::now(), Vec::new())),
             this: OnceLock::new(),
@@ -223,6 +228,11 @@ impl Server {
         self.shared.snapshot.store(Arc::clone(&new));
         self.registry.retain(|series| new.asks(series));
         retire(old);
+    }
+
+    /// What of AWS is to be followed, and the folder for what is seen of it; none if the configuration wants nothing.
+    pub fn followed(&self) -> Option<(Aws, PathBuf)> {
+        follows::wanted(&self.snapshot().config)
     }
 
     fn endpoint_reports(&self, snapshot: &Snapshot) -> Vec<report::EndpointStatus> {
@@ -426,6 +436,7 @@ impl Core for Server {
             quarantined: self.loops(&snapshot).iter().filter(|rule| rule.quarantined).count() as u64,
             in_flight: counts::sum(&self.counts, |worker| &worker.in_flight),
             tcp_connections: self.shared.connections.open() as u64,
+            aws: self.follows.sample(&snapshot.config),
         }
     }
 

@@ -4,5 +4,6 @@
 pub mod diff;
 pub mod drains;
 pub mod explain;
+pub mod follows;
 pub mod reports;
 pub mod reread;

@@ -60,8 +60,12 @@ pub const LOOP_CHECKS_PER_ROUND: usize = 16;
 /// Of these, so many by way of one endpoint: 20 questions a second for each target, a fiftieth of what AWS's VPC
 /// resolver answers (1,024).
 pub const LOOP_CHECKS_PER_ENDPOINT: usize = 2;
-/// Rules that nobody asks: ten a second. 100,000 take three hours, in which their loops harm nobody.
+/// Rules that nobody asks: ten a second. 100,000 take three hours, in which their loops harm nobody; but they are gone
+/// through in strides, so that of a thousand rules written together that all loop one is found within ten seconds.
 pub const LOOP_IDLE_CHECKS_PER_ROUND: usize = 1;
+/// Targets through which a loop was found, and whose other rules are looked at before those that nothing speaks of: as
+/// many as the targets of a few dozen endpoints. What comes beyond has its rules looked at in their turn.
+pub const LOOP_HOT_TARGETS: usize = 64;
 /// Rules that suspicion or a known loop speaks of: 40 a second of each.
 pub const LOOP_RECHECKS_PER_ROUND: usize = 4;
 /// Rules that are gone through in one round to find those: 100,000 in five seconds, a millisecond at most each.
@@ -302,3 +306,32 @@ pub const AWS_LOOKS: u32 = 3;
 pub const AWS_LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Rules that are looked at one by one; more of them by a list.
 pub const RULES_ONE_BY_ONE: usize = 5;
+
+/// `aws apply`: from the first request for a step until AWS must be done with it. An endpoint's creation takes 1 to 2
+/// minutes, an outbound address's exchange was seen to take 474 s; Terraform gives either 10 minutes.
+pub const APPLY_SLOW: Duration = Duration::from_secs(15 * 60);
+/// The same for all other steps. A rule that was changed stays UPDATING for minutes.
+pub const APPLY_QUICK: Duration = Duration::from_secs(10 * 60);
+/// The first pause between two looks at what AWS is at, and the longest: of its 5 requests a second, others need some.
+pub const APPLY_PAUSE_FIRST: Duration = Duration::from_secs(1);
+pub const APPLY_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Requests of a stage on their way at once: answers take a few hundred milliseconds, AWS takes 5 requests a second.
+pub const APPLY_AT_ONCE: usize = 4;
+/// Looks in a row that may fail in ways that pass: with the pauses between them, about half a minute.
+pub const APPLY_BLIND: u32 = 5;
+
+/// Resolver endpoints of an account in a Region (Developer Guide, "Quotas on VPC Resolver"; adjustable).
+pub const AWS_ENDPOINTS: usize = 4;
+/// Addresses of a Resolver endpoint (adjustable).
+pub const AWS_ENDPOINT_ADDRESSES: usize = 6;
+/// And what the Resolver API takes at most, whatever the quota.
+pub const AWS_ENDPOINT_ADDRESSES_MAX: usize = 20;
+/// Addresses of an endpoint that must be attached while others come and go: one for each of two Availability Zones.
+pub const AWS_MIN_ATTACHED: usize = 2;
+/// Resolver rules of an account in a Region (adjustable).
+pub const AWS_RULES: usize = 1_000;
+/// Associations of rules with VPCs of an account in a Region (adjustable).
+pub const AWS_ASSOCIATIONS: usize = 2_000;
+/// Rules that change places on VPCs at the same time: both requests of two moves fit into a second at the 5 that AWS
+/// takes, so that asking for more at once would only lengthen the gap of each.
+pub const AWS_MOVES_AT_ONCE: u32 = 2;

@@ -11,8 +11,13 @@
 //! by the CreatorRequestId that it was made with, or by the tag that taking it over gave it: nothing else is ever changed.
 //! The SDK's types stay below [`cloud`].
 
+pub mod apply;
 pub mod cloud;
+pub mod follow;
+#[cfg(test)]
+pub mod fake;
 pub mod owned;
 pub mod plan;
+pub mod show;
 pub mod trouble;
 pub mod world;

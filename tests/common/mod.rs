@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod client;
 pub mod dnsfwd;
+pub mod exchange;
 pub mod message;
 pub mod net;
 pub mod process;

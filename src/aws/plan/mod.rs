@@ -1,12 +1,50 @@
 //! A plan: what differs between what is wanted and what is there, and the steps from one to the other. Pure: the same
 //! configuration and the same world give the same plan, to the last octet.
 
+mod address;
+mod association;
+mod check;
+mod cost;
+mod draft;
+mod endpoint;
+mod group;
+mod matching;
+mod moved;
+mod query_log;
+mod rule;
+mod seal;
+mod share;
+mod stage;
 pub mod step;
+mod tag;
+mod text;
+mod vpc;
+mod vpn;
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use self::check::Counts;
+use self::draft::Draft;
+use self::matching::Matches;
+pub use self::moved::moved;
+pub use self::seal::Tampered;
 use self::step::Step;
-use super::world::World;
+use super::world::{State, World};
+use crate::config::aws::Aws;
+
+/// What a run may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Make a second thing in the place of one whose immutable properties differ, and delete the first.
+    pub allow_replace: bool,
+    /// Nothing is wanted any more of what is ours.
+    pub destroy: bool,
+    /// The account's quotas were raised: more than AWS's usual ones is no obstacle.
+    pub beyond_quotas: bool,
+}
 
 /// The form of plans that are written to files.
 pub const FORMAT: u32 = 1;
@@ -66,6 +104,8 @@ pub enum Action {
     Change,
     Replace,
     Delete,
+    /// It is on its way to what is wanted since an earlier run: nothing is asked for.
+    Wait,
 }
 
 /// One property of a thing. None: it isn't there.
@@ -109,4 +149,81 @@ pub struct Obstacle {
 pub struct Cost {
     pub before: f64,
     pub after: f64,
+}
+
+/// What differs, and the steps from what is there to what is wanted. With obstacles the steps are what would be done
+/// without them.
+pub fn plan(wanted: &Aws, world: &World, options: &Options) -> Plan {
+    let goal = if options.destroy { nothing(wanted) } else { wanted.clone() };
+    let mut draft = Draft::new(&goal, world, *options);
+    let matches = Matches::new(&goal, world);
+    let groups = group::groups(&mut draft, &matches);
+    let endpoints = endpoint::endpoints(&mut draft, &matches, &groups);
+    endpoint::leftovers(&mut draft, &endpoints);
+    let rules = rule::rules(&mut draft, &matches, &endpoints);
+    association::associations(&mut draft, &rules);
+    share::shares(&mut draft, &rules);
+    query_log::query_logs(&mut draft, &matches);
+    vpc::vpcs(&mut draft);
+    vpn::vpns(&mut draft);
+    let deleted = draft.deleted_endpoints();
+    if options.destroy {
+        vpn::released(&mut draft, &wanted.client_vpns, &addresses_of(world, &deleted));
+    }
+    check::used_endpoints(&mut draft, &endpoints, &rules, &deleted);
+    group::leftovers(&mut draft, &groups, &guards_of_others(world, &deleted));
+    let mut counts = Counts::default();
+    draft.asked().for_each(|step| counts.count(step));
+    check::quotas(&mut draft, &counts);
+    let cost = cost_of(&draft, &endpoints, &deleted);
+    draft.finish(seal::wanted(wanted), cost)
+}
+
+/// The same AWS side with nothing in it.
+fn nothing(wanted: &Aws) -> Aws {
+    Aws {
+        endpoints: Vec::new(),
+        rules: Vec::new(),
+        client_vpns: Vec::new(),
+        query_logs: Vec::new(),
+        vpcs: Vec::new(),
+        ..wanted.clone()
+    }
+}
+
+fn addresses_of(world: &World, endpoints: &[String]) -> Vec<Ipv4Addr> {
+    let endpoints = endpoints.iter().filter_map(|id| world.endpoints.get(id));
+    endpoints.flat_map(|endpoint| endpoint.addresses.values().filter_map(|address| address.ip)).collect()
+}
+
+/// The security groups of the endpoints that stay.
+fn guards_of_others<'a>(world: &'a World, deleted: &[String]) -> HashSet<&'a str> {
+    let stay = world.endpoints.iter().filter(|(id, _)| !deleted.contains(id));
+    let stay = stay.filter(|(_, endpoint)| endpoint.state != State::Going);
+    stay.flat_map(|(_, endpoint)| endpoint.security_groups.iter().map(String::as_str)).collect()
+}
+
+/// Of the endpoints that are ours or will be.
+fn cost_of(draft: &Draft<'_>, endpoints: &[endpoint::Placed<'_>], deleted: &[String]) -> Cost {
+    let is_ours = |id: &str, endpoint: &super::world::Endpoint| {
+        draft.owner.owns(&endpoint.creator_request_id, &endpoint.tags)
+            || endpoints.iter().any(|placed| placed.now == Some(id))
+    };
+    let count = |endpoint: &super::world::Endpoint| {
+        endpoint.addresses.values().filter(|address| address.state != State::Going).count()
+    };
+    let ours = draft.world.endpoints.iter().filter(|(_, one)| one.state != State::Going);
+    let ours: Vec<_> = ours.filter(|(id, one)| is_ours(id, one)).collect();
+    let before: usize = ours.iter().map(|(_, one)| count(one)).sum();
+    let gone = ours.iter().filter(|(id, _)| deleted.contains(id)).map(|(_, one)| count(one)).sum::<usize>();
+    let (mut more, mut less) = (0, gone);
+    for step in draft.asked() {
+        match step {
+            Step::CreateEndpoint { addresses, .. } => more += addresses.len(),
+            Step::AddAddress { .. } => more += 1,
+            Step::RemoveAddress { .. } => less += 1,
+            _ => {}
+        }
+    }
+    cost::of(before, (before + more).saturating_sub(less))
 }

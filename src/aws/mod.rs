@@ -20,3 +20,6 @@ pub mod plan;
 pub mod show;
 pub mod trouble;
 pub mod world;
+
+#[cfg(test)]
+mod tests;

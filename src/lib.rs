@@ -2,7 +2,7 @@
 //!
 //! # A question that is in the cache
 //!
-//! A client's datagram is taken by a *worker* (`serve::udp`), one of a few threads that share nothing on this
+//! A client's datagram is taken by a *worker* (`serve::workers`), one of a few threads that share nothing on this
 //! way but the snapshot and the cache. The worker takes up to 32 datagrams with one system call, and for each
 //! calls [`serve::turn`]: the one function that lists what happens to a question, in order. The access list
 //! lets the client in; [`wire::query::judge`] finds one question in the bytes; [`policy::Policy::decide`] says
@@ -13,13 +13,13 @@
 //!
 //! # A question that is not
 //!
-//! `turn` says "later", and `serve::miss` files the client as a waiter. If somebody asks the same already, on
+//! `turn` says "later", and `serve::question` files the client as a waiter. If somebody asks the same already, on
 //! any worker, it waits for that one ([`forward::coalesce`]). Else the worker's [`forward::exchange`] asks the
 //! endpoint's targets: [`forward::pick`] takes the less busy of two drawn by chance among the best tier, and
 //! [`forward::network`] sends the question from one of a few random ports. Its reply is scanned once
 //! ([`wire::reply::scan`]): is it the answer to what was asked, and sound to its last octet? Then it is packed,
 //! kept, and delivered to all who wait, in the same turn of the loop. An answer that ends in a CNAME of somebody
-//! else's domain goes on where that domain belongs (`serve::follow`). The exchange and all that stands above it
+//! else's domain goes on where that domain belongs (`serve::question::follow`). The exchange and all that stands above it
 //! have no socket and no clock: replies, troubles and the time come in as arguments.
 //!
 //! # A target that is dead
@@ -49,14 +49,14 @@
 //!
 //! # A zone that changes
 //!
-//! Transfers, notices, updates and whatever is signed are put apart by `turn` (`serve::apart`): signatures are checked,
+//! Transfers, notices, updates and whatever is signed are put apart by `turn` (`serve::question::apart`): signatures are checked,
 //! and what is about a zone goes to the zone desk, a thread of its own ([`transfer`]), which answers in as many messages
 //! as it takes. A change makes another [`zone::Zone`] from the old one, is on disk before it is acknowledged, and is seen
 //! by workers with the next question: each zone of a snapshot is a cell that outlives the snapshot.
 //!
 //! # A view
 //!
-//! Clients may have rules and zones of their own (`serve::views`): the decision is then made over the view's policy and
+//! Clients may have rules and zones of their own (`serve::question::views`): the decision is then made over the view's policy and
 //! the general one together, and kept answers are found by the rule that made them, so that views share what they agree
 //! on and nothing else.
 //!
@@ -77,7 +77,7 @@
 //! ```text
 //! cli ─► control ─► serve ─► transfer, forward, zone, cache ─► policy ─► wire
 //!  │         └────► config ──────────────────────────────────────────────┘
-//!  └─► import, compare, scenario
+//!  └─► import, compare, scenario, manual
 //! ```
 
 #[cfg(feature = "aws")]
@@ -90,6 +90,7 @@ pub mod control;
 pub mod forward;
 pub mod import;
 pub mod limits;
+pub mod manual;
 pub mod policy;
 pub mod scenario;
 pub mod serve;

@@ -60,8 +60,12 @@ pub const LOOP_CHECKS_PER_ROUND: usize = 16;
 /// Of these, so many by way of one endpoint: 20 questions a second for each target, a fiftieth of what AWS's VPC
 /// resolver answers (1,024).
 pub const LOOP_CHECKS_PER_ENDPOINT: usize = 2;
-/// Rules that nobody asks: ten a second. 100,000 take three hours, in which their loops harm nobody.
+/// Rules that nobody asks: ten a second. 100,000 take three hours, in which their loops harm nobody; but they are gone
+/// through in strides, so that of a thousand rules written together that all loop one is found within ten seconds.
 pub const LOOP_IDLE_CHECKS_PER_ROUND: usize = 1;
+/// Targets through which a loop was found, and whose other rules are looked at before those that nothing speaks of: as
+/// many as the targets of a few dozen endpoints. What comes beyond has its rules looked at in their turn.
+pub const LOOP_HOT_TARGETS: usize = 64;
 /// Rules that suspicion or a known loop speaks of: 40 a second of each.
 pub const LOOP_RECHECKS_PER_ROUND: usize = 4;
 /// Rules that are gone through in one round to find those: 100,000 in five seconds, a millisecond at most each.
@@ -267,6 +271,41 @@ pub const CAPTURE_BUFFER: usize = 64 * 1024;
 pub const CAPTURE_BLOCK: usize = 16 << 20;
 /// Interfaces of one section of a capture file.
 pub const CAPTURE_INTERFACES: usize = 65_536;
+
+/// Requests to Route 53 Resolver in any 1.1 seconds: AWS allows 5 a second for an account and Region (Route 53 quotas),
+/// and what leaves here evenly may arrive closer together.
+pub const RESOLVER_REQUESTS: usize = 5;
+pub const RESOLVER_WINDOW: Duration = Duration::from_millis(1_100);
+/// Requests to EC2 a second: its buckets refill by 20 a second for what looks, by 5 for what changes (EC2 API
+/// throttling), and others of the account take from them as well.
+pub const EC2_REQUESTS: usize = 5;
+pub const EC2_WINDOW: Duration = Duration::from_secs(1);
+/// Requests to RAM and STS a second. RAM's own quota isn't documented: as Resolver's.
+pub const RAM_REQUESTS: usize = 5;
+pub const RAM_WINDOW: Duration = Duration::from_millis(1_100);
+/// A connection to AWS is made within this, and a request is answered within that. RAM and EC2 take seconds at times.
+pub const AWS_CONNECT: Duration = Duration::from_secs(4);
+pub const AWS_CALL: Duration = Duration::from_secs(20);
+/// How often one request is sent, and for how long: after throttling, AWS's own failures and broken connections.
+/// 0.4 + 0.8 + 1.6 + 3.2 + 6.4 s of pauses at most.
+pub const AWS_TRIES: u32 = 6;
+pub const AWS_PATIENCE: Duration = Duration::from_secs(60);
+pub const AWS_PAUSE_MIN: Duration = Duration::from_millis(400);
+/// Things in one page of a list of Resolver's, the most that it gives.
+pub const AWS_PAGE: i32 = 100;
+/// Pages of one list: 10,000 things by the hundred are 10 times the rules that an account may have.
+pub const AWS_PAGES: usize = 10_000;
+/// Octets of one answer of EC2 or RAM: a thousand security groups with 60 permissions each take some 12 MB.
+pub const AWS_ANSWER: usize = 32 << 20;
+/// Values in one filter of EC2 (EC2 API reference).
+pub const EC2_FILTER_VALUES: usize = 200;
+/// How often a thing is made anew under a next CreatorRequestId, as AWS still knows the former of one that is gone.
+pub const REQUEST_GENERATIONS: u32 = 5;
+/// How often it is looked for something that AWS says is there, and how long it is waited between: lists lag behind.
+pub const AWS_LOOKS: u32 = 3;
+pub const AWS_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Rules that are looked at one by one; more of them by a list.
+pub const RULES_ONE_BY_ONE: usize = 5;
 
 /// `aws apply`: from the first request for a step until AWS must be done with it. An endpoint's creation takes 1 to 2
 /// minutes, an outbound address's exchange was seen to take 474 s; Terraform gives either 10 minutes.

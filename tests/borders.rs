@@ -92,6 +92,15 @@ fn policy_imports_wire_and_configuration_only() {
     assert_eq!(crossings("policy", &["policy", "wire", "config"]), Vec::<String>::new());
 }
 
+/// Zones in exchange with other servers know zones, messages and whom to allow; nothing of clients' questions.
+#[test]
+fn transfer_imports_zones_and_what_is_below() {
+    assert_eq!(
+        crossings("transfer", &["transfer", "zone", "policy", "config", "wire", "limits"]),
+        Vec::<String>::new()
+    );
+}
+
 /// Commands are for the program alone.
 #[test]
 fn nothing_imports_the_commands() {
@@ -124,6 +133,19 @@ fn only_commands_play_scenarios() {
     assert_eq!(self::crossings("scenario", &allowed), Vec::<String>::new());
 }
 
+/// The manual is text, for commands to show.
+#[test]
+fn only_commands_show_the_manual() {
+    assert_eq!(crossings("manual", &[]), Vec::<String>::new());
+    let sources = sources();
+    let users: Vec<&str> = sources
+        .iter()
+        .filter(|source| source.parts().iter().any(|(_, part)| part == "manual"))
+        .map(|source| source.path.as_str())
+        .collect();
+    assert_eq!(users, ["cli/manual.rs"]);
+}
+
 /// What goes through scenarios and the simulation must not look at a clock of its own.
 #[test]
 fn the_core_takes_the_time_as_an_argument() {
@@ -135,10 +157,10 @@ fn the_core_takes_the_time_as_an_argument() {
         "forward/budget.rs",
         "forward/coalesce.rs",
         "serve/mod.rs",
-        "serve/miss.rs",
-        "serve/fetch.rs",
-        "serve/follow.rs",
-        "serve/line.rs",
+        "serve/question/miss.rs",
+        "serve/question/fetch.rs",
+        "serve/question/follow.rs",
+        "serve/question/line.rs",
     ];
     let sources = sources();
     for path in core {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "fuzz/gathered.rs"]
+mod gathered;
 
 use std::fmt::Write;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,7 +19,8 @@ use common::{
     Message, Net, Output, Process, Scripted, Seen, Setup, Udp, dnsfwd::binary, eventually, reply, run,
 };
 use dnsfwd::compare::question::Gathering;
-use dnsfwd::compare::{capture, list, querylog};
+use dnsfwd::compare::{capture, querylog};
+use gathered::check_gathered;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -577,6 +580,25 @@ fn files_that_cannot_be_used() {
     assert!(servers.iter().all(|server| server.seen().is_empty()));
 }
 
+/// With both servers and a file nothing needs the configuration; its faults are told, and a missing one is none.
+#[test]
+fn a_faulty_configuration_is_not_passed_over() {
+    let net = Net::new();
+    let servers = [10, 11].map(|host| Scripted::with_address(net.at(host), [192, 0, 2, 1]));
+    let asked = questions(&net, "www.example.com A\n");
+    let compare = |config: &Path| {
+        let mut command = Command::new(binary());
+        command.arg("compare").args(servers.each_ref().map(|server| server.address.to_string()));
+        run(command.args(["--questions", &asked, "--config"]).arg(config))
+    };
+    let faulty = net.write("faulty.toml", "version = 1\n[server]\nlissen = []\n");
+    let told = compare(&faulty);
+    assert_eq!(told.code, 0, "{}", told.all());
+    assert!(told.stderr.contains("lissen") && told.stderr.contains("gives no reasons"), "{}", told.all());
+    let silent = compare(&net.folder().join("none.toml"));
+    assert_eq!((silent.code, silent.stderr.contains("reasons")), (0, false), "{}", silent.all());
+}
+
 /// One question, one answer of the running server for each group: Ctrl-C gives what there is.
 #[test]
 fn an_interrupt_gives_the_report_so_far() {
@@ -627,8 +649,7 @@ proptest! {
     /// Hostile captures end, in an error or in what could be read of them.
     #[test]
     fn hostile_captures_do_no_harm(bytes in mutated()) {
-        let (_, questions) = captured(&bytes);
-        prop_assert!(questions.len() <= bytes.len());
+        check_gathered(&bytes);
     }
 
     #[test]
@@ -636,11 +657,8 @@ proptest! {
         let starts = ["", "client x (a): query: a IN A\n", "dnsmasq[1]: query[A] a from x\n",
             "{\"query_name\":\"a\",\"query_type\":\"A\",\"query_class\":\"IN\"}\n"];
         let text = [starts[kind].as_bytes(), &bytes].concat();
-        let mut gathering = Gathering::default();
-        gathering.begin("text");
-        let log = querylog::read(&text[..], &mut gathering);
+        let log = querylog::read(&text[..], &mut Gathering::default());
         prop_assert_eq!(log.is_ok(), kind > 0);
-        let _ = list::read(&text[..], &mut gathering);
-        prop_assert!(gathering.len() <= text.len());
+        check_gathered(&text);
     }
 }

@@ -155,7 +155,15 @@ fn target(net: &Net, host: u8) -> Scripted {
 
 /// What a client sees: the rcode, and the addresses or texts in order of their bytes.
 fn seen(server: SocketAddr, name: &str, rtype: u16) -> String {
-    let reply = Udp::to(server).ask(&Message::query(name, rtype).bytes());
+    seen_of(&Udp::to(server), name, rtype)
+}
+
+fn seen_from(client: std::net::IpAddr, server: SocketAddr, name: &str) -> String {
+    seen_of(&Udp::from(client, server), name, A)
+}
+
+fn seen_of(client: &Udp, name: &str, rtype: u16) -> String {
+    let reply = client.ask(&Message::query(name, rtype).bytes());
     let Some(reply) = reply else { return format!("{name} {rtype}: silence") };
     let parsed = common::parse(&reply);
     let mut data: Vec<String> = parsed
@@ -178,13 +186,18 @@ fn wait(server: &mut Process, address: SocketAddr) {
 
 /// Imports a source that listens on `.54`, and serves the same on `.53` of the test's block.
 fn serve(net: &Net, kind: Kind, source: &Path) -> (Process, SocketAddr) {
+    serve_instead(net, kind, source, net.at(54))
+}
+
+/// The same for a source that listens elsewhere.
+fn serve_instead(net: &Net, kind: Kind, source: &Path, theirs: SocketAddr) -> (Process, SocketAddr) {
     let imported = import::import(kind, source, &options()).unwrap();
     let out = net.folder().join("imported");
     output::write(&imported, &out, output::Existing::Keep).unwrap();
     let config = out.join(output::CONFIG);
     let text = std::fs::read_to_string(&config).unwrap();
     let socket = net.folder().join("control.sock");
-    let text = text.replace(&net.at(54).to_string(), &net.at(53).to_string());
+    let text = text.replace(&theirs.to_string(), &net.at(53).to_string());
     let text = format!("{text}\n[control]\nsocket = \"{}\"\n", socket.display());
     let text =
         if text.contains("[metrics]") { text } else { format!("{text}\n[metrics]\nlisten = \"off\"\n") };
@@ -317,6 +330,97 @@ fn unbound_and_its_import_answer_alike() {
         ("x.test", A),
     ];
     same_answers(net.at(54), ours, &questions);
+}
+
+/// What a zone delegates is asked of the forwarders that hold for it: those of the zone, or the general ones.
+#[test]
+fn bind_and_its_import_ask_for_delegated_names_alike() {
+    let net = Net::new();
+    let _targets = [10, 11, 12].map(|host| target(&net, host));
+    let at = |host: u8| format!("forward only; forwarders {{ {} port {}; }};", net.ip(host), net.port);
+    let theirs: SocketAddr = ([127, 0, 0, 1], net.port).into();
+    let zone = "$TTL 300\n@ SOA ns1 h 1 3600 600 86400 300\n@ NS ns1\nns1 A 192.0.2.53\nwww A 192.0.2.80\n\
+                aws NS ns.elsewhere.example.\nb NS ns1\n";
+    net.write("own.zone", zone);
+    let text = format!(
+        "options {{\n directory \"{folder}\";\n listen-on port {port} {{ 127.0.0.1; }};\n listen-on-v6 {{ none; }};\n \
+         allow-query {{ any; }};\n pid-file none;\n session-keyfile none;\n dnssec-validation no;\n {general}\n}};\n\
+         controls {{ }};\n\
+         zone \"general.example\" {{ type primary; file \"own.zone\"; }};\n\
+         zone \"b.general.example\" {{ type forward; {deeper} }};\n\
+         zone \"own.example\" {{ type primary; file \"own.zone\"; {own} }};\n",
+        folder = net.folder().display(),
+        port = net.port,
+        general = at(10),
+        own = at(11),
+        deeper = at(12),
+    );
+    let source = net.write("named.conf", &text);
+    let mut command = Command::new("/usr/sbin/named");
+    command.args(["-g", "-n", "1", "-c"]).arg(&source);
+    let mut process = Process::start("named", &mut command, net.folder());
+    wait(&mut process, theirs);
+    let (_ours, ours) = serve_instead(&net, Kind::Bind, &source, theirs);
+    let questions = [
+        ("www.general.example", A),
+        ("nothing.general.example", A),
+        ("x.aws.general.example", A),
+        ("x.b.general.example", A),
+        ("www.own.example", A),
+        ("x.aws.own.example", A),
+        ("x.b.own.example", A),
+        ("other.example", A),
+    ];
+    same_answers(theirs, ours, &questions);
+    assert!(seen(ours, "x.aws.own.example", A).contains("c000020b"), "the zone's own forwarder");
+}
+
+/// A client of a view, one of another within it, and one of none: the same from Unbound and from its import.
+#[test]
+fn unbound_and_its_import_have_the_same_views() {
+    let net = Net::new();
+    let _targets = [10, 11].map(|host| target(&net, host));
+    let at = |host: u8| format!("{}@{}", net.ip(host), net.port);
+    let text = format!(
+        "server:\n interface: {own}@{port}\n port: {port}\n chroot: \"\"\n username: \"\"\n pidfile: \"\"\n \
+         directory: \"{folder}\"\n use-syslog: no\n module-config: \"iterator\"\n do-not-query-localhost: no\n \
+         do-daemonize: no\n access-control: 127.0.0.0/8 refuse\n access-control: {own}/24 allow\n \
+         access-control-view: {one} one\n access-control-view: {two} two\n \
+         local-zone: \"office.example\" static\n local-data: \"printer.office.example A 192.0.2.70\"\n \
+         local-zone: \"corp.example\" static\n local-data: \"a.corp.example A 192.0.2.71\"\n\
+         view:\n name: \"one\"\n local-zone: \"corp.example\" static\n local-data: \"a.corp.example A 192.0.2.72\"\n\
+         view:\n name: \"two\"\n view-first: yes\n local-zone: \"corp.example\" static\n \
+         local-data: \"a.corp.example A 192.0.2.73\"\n\
+         remote-control:\n control-enable: no\n\
+         forward-zone:\n name: \".\"\n forward-addr: {default}\n\
+         forward-zone:\n name: \"aws.example\"\n forward-addr: {aws}\n",
+        own = net.ip(54),
+        one = net.ip(81),
+        two = net.ip(82),
+        port = net.port,
+        folder = net.folder().display(),
+        default = at(10),
+        aws = at(11),
+    );
+    let source = net.write("unbound.conf", &text);
+    let mut command = Command::new("/usr/sbin/unbound");
+    command.arg("-d").arg("-c").arg(&source);
+    let mut theirs = Process::start("unbound", &mut command, net.folder());
+    wait(&mut theirs, net.at(54));
+    let (_ours, ours) = serve(&net, Kind::Unbound, &source);
+    for client in [80, 81, 82] {
+        for name in
+            ["a.corp.example", "x.corp.example", "printer.office.example", "other.example", "x.aws.example"]
+        {
+            let [one, other] =
+                [net.at(54), ours].map(|server| seen_from(net.ip(client).into(), server, name));
+            assert_eq!(one, other, "theirs, then ours, for client {client}");
+        }
+    }
+    assert!(
+        seen_from(net.ip(81).into(), ours, "a.corp.example").contains("c0000248"),
+        "the view's own record"
+    );
 }
 
 /// Each sample with a piece cut out, doubled or overwritten.

@@ -23,7 +23,7 @@ struct Company {
 
 const ADDRESSES: [&str; 2] = ["127.0.1.250:53", "127.0.2.250:53"];
 
-/// Everything as the README draws it, on the addresses it has there.
+/// Everything as the manual draws it, on the addresses it has there.
 fn company() -> Company {
     enter_namespace();
     let net = Net::in_namespace();

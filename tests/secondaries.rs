@@ -5,27 +5,21 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::process::Command;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use common::exchange::{SECRET, WAIT, key, serial_of, zone};
 use common::message::{A, IN, SOA, name, record};
 use common::target::Seen;
-use common::{Act, Dnsfwd, Message, Net, Output, Process, Scripted, Setup, ask, dig, eventually};
+use common::{Act, Dnsfwd, Message, Net, Output, Process, Scripted, Setup, ask, dig, eventually, kdig};
+use sha2::{Digest, Sha256};
 
-const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-const WAIT: Duration = Duration::from_secs(20);
 const NS: u16 = 2;
-
-fn zone(serial: u32, more: &str) -> String {
-    format!("$TTL 300\n@ SOA ns hostmaster {serial} 3600 2 86400 60\n@ NS ns\nns A 192.0.2.1\n{more}")
-}
 
 /// A server with the zone `corp.example` by these keys of its table.
 fn server(net: &Net, terms: &str) -> Dnsfwd {
-    let body = format!(
-        "[[key]]\nname = \"xfr\"\nsecret = \"{SECRET}\"\n[[zone]]\nname = \"corp.example\"\n{terms}\n"
-    );
+    let body = format!("{}[[zone]]\nname = \"corp.example\"\n{terms}\n", key(SECRET));
     let state = net.folder().join("state");
     Setup::new(net).server(&format!("state = \"{}\"", state.display())).body(&body).start(net)
 }
@@ -35,8 +29,7 @@ fn reload(dns: &Dnsfwd, zone: &str) -> Output {
 }
 
 fn serial(server: SocketAddr) -> Option<u32> {
-    let dug = dig(server, "+norec corp.example SOA");
-    dug.data("SOA").first().and_then(|soa| soa.split(' ').nth(2)?.parse().ok())
+    serial_of(server, "corp.example")
 }
 
 fn comes_to(server: SocketAddr, wanted: u32) {
@@ -95,6 +88,56 @@ fn a_file_is_read_again_alone() {
         other.code == 2 && other.all().contains("no zone 'elsewhere.test', but corp.example"),
         "{other:?}"
     );
+}
+
+/// A change of an included file alone is as good as one of the zone's own.
+#[test]
+fn an_included_file_is_read_again_when_it_changes() {
+    let net = Net::new();
+    net.write("corp.zone", "$TTL 300\n$INCLUDE parts/soa\n@ NS ns\nns A 192.0.2.1\n$INCLUDE parts/hosts\n");
+    let soa = |serial| net.write("parts/soa", &format!("@ SOA ns hostmaster {serial} 3600 2 86400 60\n"));
+    let hosts = |text: &str| net.write("parts/hosts", text);
+    soa(1);
+    hosts("a A 192.0.2.10\n$INCLUDE deep\n");
+    net.write("parts/deep", "deep A 192.0.2.20\n");
+    let dns = server(&net, "file = \"corp.zone\"");
+    let gives = |host: &str, address: &str| {
+        let question = format!("{host}.corp.example A");
+        eventually(WAIT, &question, || dig(dns.address, &question).data("A") == [address]);
+    };
+    let tells = |words: &str| {
+        eventually(WAIT, words, || {
+            let status = dns.json(&["status"]);
+            status["zones"][0]["failure"]["reason"].as_str().is_some_and(|why| why.contains(words))
+        });
+    };
+    gives("deep", "192.0.2.20");
+    soa(2);
+    comes_to(dns.address, 2);
+    net.write("parts/deep", "deep A 192.0.2.21\n");
+    gives("deep", "192.0.2.21");
+    tells("its serial is still 2");
+
+    // With a fault the old zone goes on, and the file is named that has it.
+    hosts("a A 192.0.2.11\nb A 192.0.2.300\n");
+    tells("parts/hosts:2");
+    assert_eq!(dig(dns.address, "a.corp.example A").data("A"), ["192.0.2.10"]);
+    assert_eq!(serial(dns.address), Some(2));
+    // What was not read for the fault's sake is watched again as soon as it is read.
+    hosts("a A 192.0.2.12\n$INCLUDE new\n");
+    tells("parts/new cannot be read");
+    assert_eq!(dig(dns.address, "a.corp.example A").data("A"), ["192.0.2.10"]);
+    net.write("parts/new", "new A 192.0.2.30\n");
+    gives("new", "192.0.2.30");
+    gives("a", "192.0.2.12");
+
+    // The same after a reload of all, which read another list of files.
+    net.write("corp.zone", "$TTL 300\n$INCLUDE parts/soa\n@ NS ns\nns A 192.0.2.1\n$INCLUDE parts/other\n");
+    net.write("parts/other", "other A 192.0.2.40\n");
+    assert_eq!(dns.command(&["reload"]).code, 0);
+    gives("other", "192.0.2.40");
+    net.write("parts/other", "other A 192.0.2.41\n");
+    gives("other", "192.0.2.41");
 }
 
 /// What a scripted primary does about a transfer.
@@ -216,28 +259,115 @@ fn a_primary_that_lies_changes_nothing() {
 
 /// NSD with the zone `corp.example` by these lines of its clause.
 fn nsd(net: &Net, host: u8, lines: &str) -> (Process, SocketAddr) {
-    let (address, folder) = (net.at(host), net.folder().join("nsd"));
-    std::fs::create_dir_all(&folder).unwrap();
-    let at = folder.display();
-    let text = format!(
-        "server:\n server-count: 1\n ip-address: {}@{}\n username: \"\"\n chroot: \"\"\n database: \"\"\n \
-         zonesdir: \"{at}\"\n pidfile: \"\"\n xfrdfile: \"\"\n zonelistfile: \"{at}/zone.list\"\n \
-         xfrdir: \"{at}\"\n verbosity: 2\n rrl-ratelimit: 0\n rrl-whitelist-ratelimit: 0\n\
-         remote-control:\n control-enable: no\n\
-         key:\n name: \"xfr\"\n algorithm: hmac-sha256\n secret: \"{SECRET}\"\n\
-         zone:\n name: \"corp.example\"\n zonefile: \"corp.zone\"\n{lines}",
-        address.ip(),
-        address.port(),
-    );
-    let file = folder.join("nsd.conf");
-    std::fs::write(&file, text).unwrap();
-    let mut process =
-        Process::start("nsd", Command::new("/usr/sbin/nsd").arg("-d").arg("-c").arg(&file), &folder);
-    eventually(WAIT, "NSD listens", || {
-        assert!(process.alive(), "{}", process.log());
-        !dig(address, "+norec corp.example SOA").status.is_empty()
-    });
-    (process, address)
+    let zone = format!("zone:\n name: \"corp.example\"\n zonefile: \"corp.zone\"\n{lines}");
+    common::exchange::nsd(net, host, &zone)
+}
+
+/// A primary that is of no use is told of by itself; the zone fails when none is left.
+#[test]
+fn a_dead_primary_beside_a_good_one_is_no_failure_of_the_zone() {
+    let net = Net::new();
+    let says = Arc::new(Mutex::new(Says { serial: 5, manner: Manner::Honest }));
+    let script = Arc::clone(&says);
+    let good = Scripted::start(net.at(10), move |seen| play(seen, *script.lock().unwrap()));
+    let (dead, good) = (net.at(11), good.address);
+    let dns = server(&net, &format!("primaries = [\"{dead}\", \"{good}\"]"));
+    comes_to(dns.address, 5);
+    let zone = "zone=\"corp.example\",view=\"\"";
+    let failures = || metric(&dns, &format!("dnsfwd_zone_failures_total{{{zone}}}")).unwrap();
+    let of = |primary: SocketAddr| {
+        let series = format!("dnsfwd_zone_primary_failures_total{{{zone},primary=\"{primary}\"}}");
+        metric(&dns, &series).unwrap()
+    };
+    assert_eq!(reload(&dns, "corp.example").code, 0);
+    assert!(of(dead) >= 1.0);
+    assert_eq!((of(good), failures()), (0.0, 0.0));
+
+    let before = of(dead);
+    *says.lock().unwrap() = Says { serial: 6, manner: Manner::Foreign };
+    assert_eq!(reload(&dns, "corp.example").code, 2);
+    // One round has failed, and each primary in it.
+    assert_eq!((of(dead), of(good), failures()), (before + 1.0, 1.0, 1.0));
+    let status = dns.json(&["status"]);
+    let told = &status["zones"][0]["primaries"][1];
+    assert_eq!((told["address"].as_str(), told["failures"].as_u64()), (Some(&*good.to_string()), Some(1)));
+}
+
+/// Makes a zone's copy on disk say that a primary last vouched for it so many seconds ago. It is a magic of eight
+/// octets and entries: kind, length in four octets, eight octets of the SHA-256 of kind and content, content; the first
+/// entry's content has that time as its third number of eight octets. The journal is of no use behind another copy.
+fn age(state: &Path, secs: u64) {
+    let copy = state.join("corp.example.copy");
+    let mut octets = std::fs::read(&copy).unwrap();
+    let length = u32::from_be_bytes(octets[9..13].try_into().unwrap()) as usize;
+    let vouched = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - secs;
+    octets[21 + 16..21 + 24].copy_from_slice(&vouched.to_be_bytes());
+    let seal = Sha256::new().chain_update([octets[8]]).chain_update(&octets[21..21 + length]).finalize();
+    octets[13..21].copy_from_slice(&seal[..8]);
+    std::fs::write(&copy, octets).unwrap();
+    let _ = std::fs::remove_file(state.join("corp.example.journal"));
+}
+
+/// RFC 1034 section 4.3.5: a zone that nobody has vouched for in time is no longer answered from. Its SOA says a day.
+#[test]
+fn an_expired_zone_is_told_to_all_who_ask() {
+    const DAY: u64 = 86_400;
+    let net = Net::new();
+    let state = net.folder().join("state");
+    let honest = |seen: &Seen| play(seen, Says { serial: 5, manner: Manner::Honest });
+    let primary = Scripted::start(net.at(10), honest);
+    let start =
+        || server(&net, &format!("primaries = [\"{}\"]\nallow_transfer = [\"127.0.0.0/8\"]", net.at(10)));
+    let dns = start();
+    comes_to(dns.address, 5);
+    drop((dns, primary));
+
+    // An hour is left: it is answered from, whoever is dead.
+    age(&state, DAY - 3_600);
+    let dns = start();
+    assert_eq!(dig(dns.address, "a.corp.example A").data("A"), ["192.0.2.5"]);
+    let told = dns.json(&["status"]);
+    let zone = &told["zones"][0];
+    assert!(zone["expires_secs"].as_u64().is_some_and(|secs| (3_000..=3_600).contains(&secs)), "{told}");
+    assert!(zone["expired_secs"].is_null(), "{told}");
+    drop(dns);
+
+    age(&state, DAY + 2 * 3_600);
+    let dns = start();
+    for dug in [dig(dns.address, "a.corp.example A"), kdig(dns.address, "+edns a.corp.example A")] {
+        assert_eq!((dug.status.as_str(), dug.answer.len()), ("SERVFAIL", 0), "{}", dug.text);
+        assert!(dug.text.contains("24 (Invalid Data)"), "{}", dug.text);
+        assert!(dug.text.contains("the zone has expired"), "{}", dug.text);
+    }
+    let whole = common::ask_tcp(dns.address, &Message::query("corp.example", 252).edns(1232));
+    assert_eq!((whole.rcode(), whole.answer.len()), (2, 0));
+    told_as_expired(&dns, 2 * 3_600);
+    assert_eq!(metric(&dns, "dnsfwd_zone_expires_seconds{zone=\"corp.example\""), Some(0.0));
+    assert_eq!(metric(&dns, "dnsfwd_zone_serial{zone=\"corp.example\""), None);
+
+    // The primary is there again and has nothing newer: that is enough.
+    let _primary = Scripted::start(net.at(10), honest);
+    assert_eq!(reload(&dns, "corp.example").code, 0);
+    assert_eq!(dig(dns.address, "a.corp.example A").data("A"), ["192.0.2.5"]);
+    let told = dns.json(&["status"]);
+    assert!(told["zones"][0]["expired_secs"].is_null(), "{told}");
+    assert!(!dns.command(&["explain", "a.corp.example"]).stdout.contains("expired"));
+}
+
+/// `status` and `explain` say that it has expired, and since when; at least this long ago, and no minute more.
+fn told_as_expired(dns: &Dnsfwd, secs: u64) {
+    let near = |told: Option<u64>| told.is_some_and(|told| (secs..secs + 60).contains(&told));
+    let told = dns.json(&["status"]);
+    assert!(near(told["zones"][0]["expired_secs"].as_u64()), "{told}");
+    let page = dns.command(&["status"]).stdout;
+    assert!(page.contains("corp.example expired 2h") && page.contains("UTC): nothing to answer"), "{page}");
+    let told = dns.json(&["explain", "a.corp.example"]);
+    assert!(near(told["zone_expired_secs"].as_u64()), "{told}");
+    let page = dns.command(&["explain", "a.corp.example"]).stdout;
+    let flat = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("gets SERVFAIL from zone corp.example: the zone has expired"), "{page}");
+    assert!(flat.contains("expired 2h") && flat.contains("ago (20"), "{page}");
+    assert!(dns.process.log().contains("a secondary zone has expired"));
 }
 
 /// NSD fetches from us, signed, and hears of changes.

@@ -10,26 +10,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use common::exchange::{SECRET, WAIT, WRONG, key, named_address, zone};
 use common::message::{A, SOA};
 use common::process::{Output, run};
 use common::{Message, Net, Process, Setup, ask, dig, eventually};
 
-const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-const WRONG: &str = "bm90IHRoZSBzZWNyZXQgdGhhdCBib3RoIHNpZGVzIGhhdmU=";
-const WAIT: Duration = Duration::from_secs(20);
-
-fn zone(serial: u32, more: &str) -> String {
-    format!("$TTL 300\n@ SOA ns hostmaster {serial} 3600 2 86400 60\n@ NS ns\nns A 192.0.2.1\n{more}")
-}
-
-fn key() -> String {
-    format!("[[key]]\nname = \"xfr\"\nsecret = \"{SECRET}\"\n")
-}
-
 /// Our zone `corp.example` with these keys of its table.
 fn primary(net: &Net, content: &str, terms: &str) -> Setup {
     net.write("corp.zone", content);
-    let body = format!("{}[[zone]]\nname = \"corp.example\"\nfile = \"corp.zone\"\n{terms}", key());
+    let body = format!("{}[[zone]]\nname = \"corp.example\"\nfile = \"corp.zone\"\n{terms}", key(SECRET));
     Setup::new(net).server(&format!("state = \"{}\"", net.folder().join("state").display())).body(&body)
 }
 
@@ -61,35 +50,9 @@ fn comes_to(server: SocketAddr, wanted: u32) {
     eventually(WAIT, &format!("{server} has serial {wanted}"), || serial(server) == Some(wanted.to_string()));
 }
 
-/// BIND on 127.0.0.1, which it takes without a namespace, and a port that depends on the test.
+/// BIND with the zone `corp.example` by these statements.
 fn bind(net: &Net, zone: &str) -> (Process, SocketAddr) {
-    let address = bind_address(net);
-    let folder = net.folder().join("bind");
-    std::fs::create_dir_all(&folder).unwrap();
-    let text = format!(
-        "options {{ directory \"{folder}\"; listen-on port {} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; \
-         recursion no; pid-file none; session-keyfile none; dnssec-validation no; allow-query {{ any; }}; \
-         allow-transfer {{ any; }}; notify explicit; notify-delay 0; empty-zones-enable no; \
-         min-retry-time 1; min-refresh-time 1; }};\n\
-         controls {{ }};\nkey \"xfr\" {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n\
-         zone \"corp.example\" {{ {zone} }};\n",
-        address.port(),
-        folder = folder.display(),
-    );
-    let file = folder.join("named.conf");
-    std::fs::write(&file, text).unwrap();
-    let mut command = Command::new("/usr/sbin/named");
-    command.args(["-g", "-n", "1", "-c"]).arg(&file);
-    let mut process = Process::start("named", &mut command, &folder);
-    eventually(WAIT, "BIND listens", || {
-        assert!(process.alive(), "{}", process.log());
-        !dig(address, "+norec version.bind CH TXT").status.is_empty()
-    });
-    (process, address)
-}
-
-fn bind_address(net: &Net) -> SocketAddr {
-    ([127, 0, 0, 1], net.port - 10_000).into()
+    common::exchange::named(net, &format!("zone \"corp.example\" {{ {zone} }};"))
 }
 
 /// What nsupdate says of these commands; signed with this secret if there is one.
@@ -212,7 +175,7 @@ fn who_is_behind_gets_what_changed() {
 fn bind_is_our_secondary() {
     let net = Net::new();
     // We first: BIND waits for long after a primary that refuses.
-    let theirs = bind_address(&net);
+    let theirs = named_address(&net);
     let notify =
         format!("allow_transfer = [\"key:xfr\"]\nnotify = [{{ address = \"{theirs}\", key = \"xfr\" }}]");
     let dns = primary(&net, &zone(1, "a A 192.0.2.10\n"), &notify).start(&net);

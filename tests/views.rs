@@ -234,6 +234,57 @@ fn each_access_list_says_who_it_is() {
     assert!(explained.contains("allow of [[rule]] secret.example"), "{explained}");
 }
 
+/// A client that may ask at one listener and not at another: `explain` says which, in the words that it gets.
+#[test]
+fn explain_says_which_listener_refuses_whom() {
+    let net = Net::new();
+    let (setup, _targets) = targets(&net, Setup::new(&net), 1);
+    let other: SocketAddr = net.at(54);
+    let dns = setup
+        .server("allow = [\"127.0.0.0/8\"]")
+        .body(&format!("[[listener]]\naddress = \"{other}\"\nallow = [\"127.200.0.0/16\", \"127.9.0.0/16\"]"))
+        .rule("corp.example", "e0")
+        .rule_with("open.example", "e0", "allow = [\"any\"]")
+        .start(&net);
+    let at = dns.address;
+    let explained = |client: Ipv4Addr, name: &str, more: &[&str]| {
+        dns.json(&[&["explain", name, "--client", &client.to_string()], more].concat())
+    };
+    let summary = |client, more: &[&str]| {
+        explained(client, "a.corp.example", more)["summary"].as_str().unwrap().to_owned()
+    };
+    let refused = refusal(other, HOME, "a.corp.example");
+    assert_eq!(lookup(&dns, HOME, "a.corp.example"), ["192.0.2.0"]);
+    let here = summary(HOME, &[]);
+    assert!(here.ends_with(&format!("; REFUSED at {other}: {refused}")), "{here}");
+    let there = summary(HOME, &["--listener", &other.to_string()]);
+    assert_eq!(there, format!("a.corp.example is REFUSED: {refused}"));
+    for (client, more) in [(HOME, &["--listener", &at.to_string()][..]), (VPN, &[])] {
+        assert!(!summary(client, more).contains("REFUSED"), "{}", summary(client, more));
+    }
+    let listeners = |client, name| explained(client, name, &[])["listeners"].as_array().unwrap().clone();
+    let rows: Vec<String> =
+        listeners(VPN, "a.corp.example").iter().map(|row| row["network"].to_string()).collect();
+    assert_eq!(rows, ["\"127.0.0.0/8\"", "\"127.200.0.0/16\""]);
+    assert!(listeners(HOME, "a.open.example").is_empty(), "a rule's own list is the same everywhere");
+
+    let page = dns.command(&["explain", "a.corp.example", "--client", &HOME.to_string()]).stdout;
+    assert!(page.contains(&format!("{at}  allowed by 127.0.0.0/8\n")), "{page}");
+    assert!(
+        page.contains(&format!("{other}  refused: nothing in allow of [[listener]] {other} fits")),
+        "{page}"
+    );
+    // The files alone say the same.
+    let files = explained(HOME, "a.corp.example", &["--offline", "--listener", &other.to_string()]);
+    assert_eq!(files["summary"], there);
+    for more in [&["--listener", "192.0.2.1:53"][..], &["--listener", "192.0.2.1", "--offline"]] {
+        let unknown = dns.command(&[&["explain", "a.corp.example"], more].concat());
+        assert_eq!(unknown.code, 2, "{}", unknown.all());
+        let words = format!("no listener is at 192.0.2.1:53; there is {at}, {other}");
+        assert!(unknown.all().contains(&words), "{}", unknown.all());
+    }
+}
+
 /// One address, two views: the key of a question decides (RFC 8945), and a wrong one gets no answer at all.
 #[test]
 fn a_key_chooses_the_view() {

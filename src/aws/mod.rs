@@ -13,6 +13,7 @@
 
 pub mod apply;
 pub mod cloud;
+pub mod follow;
 #[cfg(test)]
 pub mod fake;
 pub mod owned;

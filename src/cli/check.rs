@@ -110,29 +110,4 @@ mod tests {
         assert!(page.ends_with("1 error, 0 warnings: nothing of this is served\n"), "{page}");
         assert!(page.contains("did you mean `listen`?"), "{page}");
     }
-
-    /// Each configuration in the README has no error, with the files beside it that it names.
-    #[test]
-    fn the_readmes_configurations_are_sound() {
-        let readme = include_str!("../../README.md");
-        let blocks: Vec<&str> =
-            readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-        assert!(!blocks.is_empty());
-        for block in blocks {
-            let folder = tempfile::tempdir().expect("a folder");
-            std::fs::create_dir(folder.path().join("keys")).expect("a folder in it");
-            let secret = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-            for (file, content) in [
-                ("anycompany.corp.zone", crate::cli::demo::ZONE),
-                ("dhcp.anycompany.corp.zone", crate::cli::demo::ZONE),
-                ("keys/xfr.key", secret),
-            ] {
-                std::fs::write(folder.path().join(file), content).expect("writes");
-            }
-            let file = folder.path().join("dnsfwd.toml");
-            std::fs::write(&file, block).expect("writes");
-            let check = seam::check(&file);
-            assert_ne!(exit(&check), Exit::Trouble, "{}", show(&check, Paint::Plain));
-        }
-    }
 }

@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Ask over TCP instead of UDP
     #[arg(long)]
     tcp: bool,
+    /// Ask with DO, and compare signatures, proofs and AD too
+    #[arg(long)]
+    dnssec: bool,
     /// Count differences of this kind as none; may be given several times
     #[arg(long, value_name = "KIND", value_parser = WORDS)]
     accept: Vec<String>,
@@ -112,7 +115,11 @@ pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
     let needed = arguments.new.is_none() || !arguments.source.is_file();
     let files = match files {
         Err(faults) if needed => return Ok(cannot_go_on(&faults)),
-        files => files.ok(),
+        Err(faults) => {
+            passed_over(&common.config, &faults);
+            None
+        }
+        Ok(files) => Some(files),
     };
     let new = match (arguments.new, &files) {
         (Some(new), _) => new,
@@ -123,6 +130,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
         bail!("OLD and NEW are the same server, {new}");
     }
     let plan = gather(arguments, new, files.as_ref())?.pick(arguments.limit);
+    let plan = if arguments.dnssec { plan.with_dnssec() } else { plan };
     if plan.questions.is_empty() {
         bail!("there is nothing to ask: no source has a question that can be compared");
     }
@@ -141,6 +149,15 @@ fn cannot_go_on(faults: &[Diagnostic]) -> Exit {
     show_on_stderr(faults);
     eprintln!("\ndnsfwd: questions and NEW come from the configuration, and that has faults");
     Exit::Trouble
+}
+
+/// Nothing needs the configuration, and yet whoever has one that can't be read wants to know. Where there is none, as on
+/// another machine, there is nothing to tell.
+fn passed_over(config: &Path, faults: &[Diagnostic]) {
+    if config.exists() {
+        show_on_stderr(faults);
+        eprintln!("\ndnsfwd: {} has faults, so that it gives no reasons for differences", config.display());
+    }
 }
 
 /// Where a client on this machine reaches the configured server.

@@ -22,9 +22,6 @@ mod company;
 mod files;
 mod tour;
 
-#[cfg(test)]
-pub use self::files::ZONE;
-
 /// Where the demo listens if it can: the port is 53's unprivileged namesake.
 const WANTED_PORT: u16 = 5353;
 const WANTED_METRICS_PORT: u16 = 9153;

@@ -1,16 +1,19 @@
 //! `dnsfwd explain`: what becomes of a question, and why. Asks the running server; without one, or when told
 //! to, answers from the configuration files and says so.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
 
 use super::status::{name_line, paint_state, state_word};
-use super::text::{Paint, columns, duration, labelled, milliseconds, wrap};
+use super::text::{Paint, ago, columns, duration, labelled, milliseconds, wrap};
 use super::{Common, Exit, print, seam, show_on_stderr};
+use crate::control::Asking;
 use crate::control::client::{AskError, ask};
 use crate::control::protocol::Request;
-use crate::control::report::{Action, CacheEntry, Decision, Explanation, Place, RunnerUp, TargetChoice};
+use crate::control::report::{
+    Access, Action, CacheEntry, Decision, Explanation, ListenerAccess, Place, RunnerUp, TargetChoice,
+};
 use crate::control::rtype;
 use crate::wire::header::rcode_name;
 use crate::wire::name::Name;
@@ -25,6 +28,9 @@ pub struct Arguments {
     /// The address of the client that asks
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     client: IpAddr,
+    /// The listener that the question arrives at, with its port if that is not 53; else all that differ are told of
+    #[arg(long, value_name = "ADDRESS", value_parser = listener)]
+    listener: Option<SocketAddr>,
     /// Answer from the configuration files, whether a server runs or not
     #[arg(long)]
     offline: bool,
@@ -36,6 +42,10 @@ pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::Clean)
 }
 
+fn listener(text: &str) -> Result<SocketAddr, AddrParseError> {
+    text.parse().or_else(|_| text.parse().map(|address: IpAddr| SocketAddr::new(address, 53)))
+}
+
 /// None when the configuration has faults, which then have been shown.
 fn explanation(common: &Common, arguments: &Arguments) -> anyhow::Result<Option<Explanation>> {
     if arguments.offline {
@@ -45,6 +55,7 @@ fn explanation(common: &Common, arguments: &Arguments) -> anyhow::Result<Option<
         name: arguments.name.clone(),
         rtype: arguments.rtype.clone(),
         client: arguments.client,
+        listener: arguments.listener,
     };
     match ask(&common.socket(), &request) {
         // A socket that was named is meant; the files are no answer for that one.
@@ -58,8 +69,9 @@ fn offline(common: &Common, arguments: &Arguments) -> anyhow::Result<Option<Expl
     let rtype = rtype::parse(&arguments.rtype).with_context(|| {
         format!("'{}' is not a record type; write a mnemonic or TYPEnnn", arguments.rtype)
     })?;
-    match seam::explain(&common.config, &name, rtype, arguments.client) {
-        Ok(explanation) => Ok(Some(explanation)),
+    let asking = Asking { name, rtype, client: arguments.client, listener: arguments.listener };
+    match seam::explain(&common.config, &asking) {
+        Ok(explanation) => Ok(Some(explanation?)),
         Err(faults) => {
             show_on_stderr(&faults);
             eprintln!(
@@ -72,15 +84,17 @@ fn offline(common: &Common, arguments: &Arguments) -> anyhow::Result<Option<Expl
 
 pub fn show(explanation: &Explanation, paint: Paint) -> String {
     let Explanation { name, rtype, client, .. } = explanation;
-    let mut page = format!("{} asked by {client}\n", paint.bold(&format!("{name} {rtype}")));
+    let at = explanation.listener.map_or_else(String::new, |listener| format!(" at {listener}"));
+    let mut page = format!("{} asked by {client}{at}\n", paint.bold(&format!("{name} {rtype}")));
     if explanation.offline {
         page += &paint.doubtful("no server was asked: this is what the configuration files say\n");
     }
     page += &format!("{}\n\n", wrap(&explanation.summary).join("\n"));
     page += &labelled("view", &explanation.view.iter().cloned().collect::<Vec<_>>());
-    page += &labelled("access", &[access(explanation, paint)]);
+    page += &labelled("access", &access_lines(explanation, paint));
     page += &labelled("decision", &decision_lines(&explanation.decision));
-    let zone = explanation.zone.iter().flat_map(|words| wrap(words)).collect::<Vec<_>>();
+    let mut zone = explanation.zone.iter().flat_map(|words| wrap(words)).collect::<Vec<_>>();
+    zone.extend(explanation.zone_expired_secs.map(|secs| paint.bad(&format!("expired {}", ago(secs)))));
     page += &labelled("zone", &zone);
     page += &labelled("not", &runner_up_lines(&explanation.runners_up));
     page += &labelled("endpoint", &explanation.endpoint.iter().cloned().collect::<Vec<_>>());
@@ -98,9 +112,17 @@ pub fn show(explanation: &Explanation, paint: Paint) -> String {
     page
 }
 
-fn access(explanation: &Explanation, paint: Paint) -> String {
-    let list = &explanation.access.list;
-    match (explanation.access.allowed, &explanation.access.network) {
+/// One line, or one for each listener.
+fn access_lines(explanation: &Explanation, paint: Paint) -> Vec<String> {
+    if explanation.listeners.is_empty() {
+        return vec![access(&explanation.access, paint)];
+    }
+    let row = |row: &ListenerAccess| vec![row.address.to_string(), access(&row.access, paint)];
+    columns(&explanation.listeners.iter().map(row).collect::<Vec<_>>())
+}
+
+fn access(Access { allowed, network, list }: &Access, paint: Paint) -> String {
+    match (allowed, network) {
         (true, Some(network)) => format!("allowed by {network}"),
         (true, None) => "allowed".to_owned(),
         (false, Some(element)) => format!("{} by {element} of {list}", paint.bad("refused")),
@@ -182,7 +204,7 @@ fn cache_line(entry: Option<&CacheEntry>, offline: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::report::{Access, TargetState};
+    use crate::control::report::TargetState;
 
     fn explanation() -> Explanation {
         let target = |address: &str, because: &str| TargetChoice {
@@ -199,6 +221,7 @@ mod tests {
             name: "web1.awsanycompany.corp".into(),
             rtype: "A".into(),
             client: IpAddr::from([10, 0, 0, 1]),
+            listener: None,
             offline: false,
             view: None,
             access: Access {
@@ -206,13 +229,16 @@ mod tests {
                 network: Some("10.0.0.0/8".into()),
                 list: "[server] allow".into(),
             },
+            listeners: Vec::new(),
             decision: Decision {
                 action: Action::Forward,
                 domain: Some("awsanycompany.corp".into()),
+                view: None,
                 because: "no longer name covers it".into(),
                 place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
             },
             zone: None,
+            zone_expired_secs: None,
             runners_up: vec![RunnerUp {
                 what: "rule".into(),
                 domain: ".".into(),

@@ -16,7 +16,10 @@ mod compare;
 mod demo;
 mod explain;
 mod flush;
+#[cfg(feature = "aws")]
+mod follow;
 mod import;
+mod manual;
 mod reload;
 mod scenario;
 mod seam;
@@ -28,6 +31,7 @@ mod text;
 /// A hybrid DNS forwarder that speaks Route 53 Resolver's language: rules, endpoints, targets.
 #[derive(Parser)]
 #[command(name = "dnsfwd", version, about, max_term_width = 100)]
+#[command(after_help = "The manual is in the program: `dnsfwd manual` lists its topics.")]
 struct Arguments {
     #[command(flatten)]
     common: Common,
@@ -80,6 +84,8 @@ enum Command {
     Targets(targets::Arguments),
     /// Show it all on this machine alone: a company, its cloud, and a target that falls silent
     Demo(demo::Arguments),
+    /// Read the manual: a topic, or which topics there are
+    Manual(manual::Arguments),
 }
 
 /// What a command ends with.
@@ -123,6 +129,7 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
         Command::Scenario(arguments) => scenario::run(common, &arguments),
         Command::Targets(arguments) => targets::run(common, &arguments),
         Command::Demo(arguments) => demo::run(common, &arguments),
+        Command::Manual(arguments) => manual::run(common, &arguments),
     }
 }
 

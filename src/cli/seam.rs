@@ -1,21 +1,43 @@
 //! What commands need of the server itself, in one place: start it, check its files, explain without it.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::show_on_stderr;
+use crate::config::aws::Aws;
 use crate::config::{self, Diagnostic, LogFormat};
 use crate::control::logs::{self, Format};
 use crate::control::report::{Check, Explanation};
-use crate::control::{Core, Drain};
+use crate::control::{Asking, Core, Drain, UnknownListener};
 use crate::serve::{self, Offline, Prepared, StartError};
-use crate::wire::name::Name;
 
 /// A server that answers, and the way to stop it.
 pub struct Server {
     pub core: Arc<dyn Core>,
     pub drain: Drain,
+    pub follows: Arc<dyn Follows>,
+}
+
+/// A server to whoever follows AWS for it.
+pub trait Follows: Send + Sync {
+    /// None: nothing is followed now.
+    fn wanted(&self) -> Option<(Aws, PathBuf)>;
+    fn asked(&self, is_answered: bool);
+    fn changed(&self);
+}
+
+impl Follows for serve::Server {
+    fn wanted(&self) -> Option<(Aws, PathBuf)> {
+        self.followed()
+    }
+
+    fn asked(&self, is_answered: bool) {
+        self.follows.asked(is_answered);
+    }
+
+    fn changed(&self) {
+        self.follows.changed();
+    }
 }
 
 /// Reads the files. None when they have faults, which then have been shown.
@@ -40,7 +62,8 @@ pub fn start(prepared: Prepared) -> Result<Server, StartError> {
     logs::start(serve::tracing_level(log.level), format);
     let server = prepared.start()?;
     let core: Arc<dyn Core> = server.clone();
-    Ok(Server { core, drain: Box::new(move || server.drain()) })
+    let follows: Arc<dyn Follows> = server.clone();
+    Ok(Server { core, follows, drain: Box::new(move || server.drain()) })
 }
 
 pub fn check(config: &Path) -> Check {
@@ -50,11 +73,9 @@ pub fn check(config: &Path) -> Check {
 /// The configuration files' answer, or their faults.
 pub fn explain(
     config: &Path,
-    name: &Name,
-    rtype: u16,
-    client: IpAddr,
-) -> Result<Explanation, Vec<Diagnostic>> {
-    serve::explain_offline(config, name, rtype, client)
+    asking: &Asking,
+) -> Result<Result<Explanation, UnknownListener>, Vec<Diagnostic>> {
+    serve::explain_offline(config, asking)
 }
 
 /// The configuration files, read once for many questions; or their faults.

@@ -1,6 +1,6 @@
 //! `dnsfwd status`: what the running server does at this moment.
 
-use super::text::{Paint, bytes, columns, count, duration, labelled, milliseconds, moment, wrap};
+use super::text::{Paint, ago, bytes, columns, count, duration, labelled, milliseconds, moment, wrap};
 use super::{Common, Exit, print, targets};
 use crate::control::client::ask;
 use crate::control::protocol::Request;
@@ -64,7 +64,10 @@ pub fn zone_line(zone: &ZoneStatus) -> String {
     let name = of_view(&zone.name, zone.view.as_deref());
     let mut line = match zone.serial {
         Some(serial) => format!("{name} serial {serial}, {}", count(zone.records, "record")),
-        None => format!("{name} nothing to answer with"),
+        None => match zone.expired_secs {
+            Some(secs) => format!("{name} expired {}: nothing to answer with", ago(secs)),
+            None => format!("{name} nothing to answer with"),
+        },
     };
     if zone.kind == ZoneKind::Secondary {
         line += &zone.primary.map_or_else(|| "; secondary".to_owned(), |primary| format!("; from {primary}"));
@@ -277,6 +280,7 @@ mod tests {
             }],
             loops: vec![LoopStatus {
                 domain: "anycompany.corp".into(),
+                view: None,
                 endpoint: "aws-inbound".into(),
                 targets: vec!["10.0.1.250:53".parse().expect("literal")],
                 quarantined: true,

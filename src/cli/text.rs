@@ -1,6 +1,7 @@
 //! How reports look to people: columns, durations, sizes, colour. Knows no report.
 
 use std::io::{self, IsTerminal};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Colours, when the stream shows them and nobody minds (<https://no-color.org>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +145,12 @@ pub fn milliseconds(value: Option<f64>) -> String {
         Some(ms) if ms < 10.0 => format!("{ms:.1} ms"),
         Some(ms) => format!("{ms:.0} ms"),
     }
+}
+
+/// `2h 5m ago (2026-11-22 06:59:01 UTC)`
+pub fn ago(secs: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    format!("{} ago ({})", duration(secs), moment(now.saturating_sub(secs)))
 }
 
 /// Seconds since 1970 as `2026-11-22 06:59:01 UTC` (the days by Howard Hinnant's `civil_from_days`).

@@ -206,7 +206,7 @@ impl Course {
             }
             (None, first) => {
                 let aged = matches!(first, Verdict::Differ(_)).then_some("TTL");
-                let folded = folded(&last.old, &last.new).into_iter().chain(aged);
+                let folded = folded(question, &last.old, &last.new).into_iter().chain(aged);
                 self.tally.same += 1;
                 folded.for_each(|what| *self.tally.folded.entry(what).or_default() += 1);
             }

@@ -212,7 +212,7 @@ fn fold_data(rtype: u16, rclass: u16, data: &mut [u8]) {
     }
 }
 
-/// A query for `question` as `compare` asks it: RD, and EDNS without DO.
+/// A query for `question` as `compare` asks it: RD, and EDNS, with DO if the question has it.
 pub fn query(question: &Question, id: u16) -> Vec<u8> {
     let mut message = Vec::with_capacity(HEADER + MAX_NAME + 15);
     message.extend_from_slice(&id.to_be_bytes());
@@ -222,7 +222,9 @@ pub fn query(question: &Question, id: u16) -> Vec<u8> {
     message.push(0);
     message.extend_from_slice(&rtype::OPT.to_be_bytes());
     message.extend_from_slice(&crate::wire::edns::UDP_SIZE.to_be_bytes());
-    message.extend_from_slice(&[0; 6]);
+    // Extended RCODE, version, DO and 15 bits of nothing (RFC 6891 section 6.1.3), and no option.
+    let flags = if question.dnssec_ok { 0x80 } else { 0 };
+    message.extend_from_slice(&[0, 0, flags, 0, 0, 0]);
     message
 }
 

@@ -2,7 +2,7 @@
 //! old one and the new one.
 //!
 //! What does not matter, since it says the same, or is between neighbours, or is how caches and recursion work:
-//! order of records, case of names, TTLs that age, AA, RA, AD to who did not ask for it, the additional section,
+//! order of records, case of names, TTLs that age, times of signatures, AA, RA, AD to who did not ask for it, the additional section,
 //! the authority section beside data, EDNS, and truncation where TCP has it all.
 
 use std::collections::BTreeSet;
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::heard::{Cut, Heard, Record, Said, negative_ttl};
 use super::question::Question;
+use super::signatures;
 use crate::wire::header::{bit, rcode, rcode_name};
 use crate::wire::rdata::rtype;
 
@@ -61,10 +62,16 @@ pub enum Difference {
     NoSoa(Side),
     /// An absence that is another zone's, or may be believed for another time.
     Soa,
+    /// Asked with DO, it has no signature or proof where the other has.
+    Unsigned(Side),
+    /// Signatures of other keys.
+    Signers,
+    /// Asked with DO, it does not say that it or somebody before it validated the answer (AD).
+    Unvouched(Side),
 }
 
 /// One word for each kind of difference: in JSON, and for those who accept a kind.
-pub const WORDS: [&str; 10] = [
+pub const WORDS: [&str; 12] = [
     "no-answer",
     "broken",
     "rcode",
@@ -75,6 +82,8 @@ pub const WORDS: [&str; 10] = [
     "records",
     "ttl",
     "negative",
+    "signatures",
+    "ad",
 ];
 
 impl Difference {
@@ -90,6 +99,8 @@ impl Difference {
             Difference::Records => 7,
             Difference::Ttl => 8,
             Difference::NoSoa(_) | Difference::Soa => 9,
+            Difference::Unsigned(_) | Difference::Signers => 10,
+            Difference::Unvouched(_) => 11,
         };
         WORDS[index]
     }
@@ -123,6 +134,13 @@ impl fmt::Display for Difference {
                 write!(f, "{side} does not say how long the absence may be believed (no SOA)")
             }
             Difference::Soa => write!(f, "the absence is of another zone or for another time (SOA)"),
+            Difference::Unsigned(side) => {
+                write!(f, "{side} lacks signatures or proofs that {} gives (RRSIG, NSEC)", side.other())
+            }
+            Difference::Signers => write!(f, "the signatures are by other keys (RRSIG)"),
+            Difference::Unvouched(side) => {
+                write!(f, "{side} does not say that the answer was validated (AD), {} does", side.other())
+            }
         }
     }
 }
@@ -162,7 +180,8 @@ fn difference(question: &Question, old: &Said, new: &Said) -> Option<Difference>
     if !matches!(old.rcode, rcode::NOERROR | rcode::NXDOMAIN) {
         return None;
     }
-    of_records(question, old, new).or_else(|| match ttls_differ(old, new) {
+    let difference = of_records(question, old, new).or_else(|| signatures::difference(question, old, new));
+    difference.or_else(|| match ttls_differ(old, new) {
         true => Some(Difference::Ttl),
         false if old.has_data(question) => None,
         false => of_absence(old, new),
@@ -171,12 +190,12 @@ fn difference(question: &Question, old: &Said, new: &Said) -> Option<Difference>
 
 type Key<'a> = (&'a [u8], u16, u16, &'a [u8]);
 
-fn set(records: &[Record]) -> BTreeSet<Key<'_>> {
-    records.iter().map(Record::key).collect()
+fn set<'a>(question: &Question, records: &'a [Record]) -> BTreeSet<Key<'a>> {
+    signatures::data(question, records).map(Record::key).collect()
 }
 
 fn of_records(question: &Question, old: &Said, new: &Said) -> Option<Difference> {
-    let (ours, theirs) = (set(&new.answers), set(&old.answers));
+    let (ours, theirs) = (set(question, &new.answers), set(question, &old.answers));
     if ours == theirs {
         return None;
     }
@@ -233,17 +252,23 @@ fn of_absence(old: &Said, new: &Said) -> Option<Difference> {
 }
 
 /// What two answers without a difference that matters differ in nevertheless, in words for the report.
-pub fn folded(old: &Heard, new: &Heard) -> Vec<&'static str> {
+pub fn folded(question: &Question, old: &Heard, new: &Heard) -> Vec<&'static str> {
     let (Heard::Said(old), Heard::Said(new)) = (old, new) else { return Vec::new() };
     let flag = |bit| old.has(bit) != new.has(bit);
     let capitals = |said: &Said| said.answers.iter().any(|record| record.capitals);
+    let order = |said: &Said| {
+        signatures::data(question, &said.answers)
+            .map(|record| (record.owner.clone(), record.rtype, record.data.clone()))
+            .collect::<Vec<_>>()
+    };
     let table = [
-        ("order of records", !old.answers.iter().map(Record::key).eq(new.answers.iter().map(Record::key))),
+        ("order of records", order(old) != order(new)),
+        ("times of signatures", signatures::of_other_times(question, old, new)),
         ("case of names", capitals(old) != capitals(new)),
         ("AA", flag(bit::AA)),
         ("RA", flag(bit::RA)),
         ("AD", flag(bit::AD)),
-        ("authority section", set(&old.authority) != set(&new.authority)),
+        ("authority section", set(question, &old.authority) != set(question, &new.authority)),
         ("additional section", old.additional != new.additional),
         ("EDNS", old.edns != new.edns),
         ("truncated over UDP, whole over TCP", old.cut != new.cut),
@@ -276,7 +301,7 @@ mod tests {
     fn assert_folded(old: &Said, new: &Said, words: &[&str]) {
         assert_eq!(verdict(old, new), Verdict::Same);
         assert_eq!(verdict(new, old), Verdict::Same);
-        assert_eq!(folded(&Heard::Said(old.clone()), &Heard::Said(new.clone())), words);
+        assert_eq!(folded(&www(), &Heard::Said(old.clone()), &Heard::Said(new.clone())), words);
     }
 
     #[test]

@@ -9,16 +9,18 @@ use crate::limits::COMPARE_GATHERED;
 use crate::wire::name::Name;
 use crate::wire::rdata::rtype;
 
-/// A question of class IN, asked with RD and without DO, as stub resolvers do.
+/// A question of class IN, asked with RD, and without DO unless that is wanted, as stub resolvers do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     pub name: Name,
     pub rtype: u16,
+    /// It asks for signatures too (RFC 3225).
+    pub dnssec_ok: bool,
 }
 
 impl Question {
     pub fn new(name: Name, rtype: u16) -> Question {
-        Question { name, rtype }
+        Question { name, rtype, dnssec_ok: false }
     }
 
     /// Name, type and class, as they stand in a message.
@@ -110,6 +112,14 @@ pub struct Plan {
     pub left_out: usize,
     /// Questions that were not kept because there are too many of them.
     pub beyond: usize,
+}
+
+impl Plan {
+    /// All of it with DO.
+    pub fn with_dnssec(mut self) -> Plan {
+        self.questions.iter_mut().for_each(|question| question.dnssec_ok = true);
+        self
+    }
 }
 
 /// Where questions came from.

@@ -20,6 +20,8 @@ pub struct Reason {
     /// `rule aws.example`, `zone corp.example`, `built-in name localhost`.
     pub what: String,
     pub because: String,
+    /// The view of the client as which we ask, where that view's own rule or zone decides.
+    pub view: Option<String>,
     /// Where it is written, as `file:line`.
     pub place: Option<String>,
     pub endpoint: Option<String>,
@@ -49,6 +51,8 @@ pub struct Report {
     pub left_out: usize,
     pub beyond: usize,
     pub questions: usize,
+    /// They were asked with DO.
+    pub dnssec: bool,
     pub same: usize,
     /// Questions without a result.
     pub open: usize,
@@ -113,6 +117,7 @@ impl Report {
             left_out: plan.left_out,
             beyond: plan.beyond,
             questions: plan.questions.len(),
+            dnssec: plan.questions.iter().any(|question| question.dnssec_ok),
             same: 0,
             open: 0,
             differences: 0,
@@ -171,7 +176,9 @@ impl Report {
         reason: Option<Reason>,
         accepted: bool,
     ) -> &mut Group {
-        let by = |reason: &Option<Reason>| reason.as_ref().map(|reason| reason.what.clone());
+        let by = |reason: &Option<Reason>| {
+            reason.as_ref().map(|reason| (reason.what.clone(), reason.view.clone()))
+        };
         let found =
             self.groups.iter().position(|group| group.what == what && by(&group.reason) == by(&reason));
         let index = found.unwrap_or_else(|| {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::aws::{self, Aws, Direction, ResolverEndpoint};
+use super::aws::{self, Aws, Direction, Followed, ResolverEndpoint};
 use super::keys::Keys;
 use super::lists::Lists;
 use super::reader::{At, Faults};
@@ -40,7 +40,16 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     config.zones = zones::zones(&written.zones, &for_zones, &mut lists, faults);
     let has_aws = written.aws.place.is_some();
     config.aws = aws::aws(std::mem::take(&mut written.aws), faults);
-    let behind = Behind { aws: config.aws.as_ref(), is_faulty: has_aws && config.aws.is_none() };
+    let followed = aws::last(&written, &config, faults);
+    if let Some(followed) = &followed {
+        followed.add_rules(&mut written, &config, machine);
+    }
+    let followed = followed.unwrap_or_default();
+    if followed != Followed::default() {
+        config.hash = followed.hash_over(&config.hash);
+    }
+    let behind =
+        Behind { aws: config.aws.as_ref(), followed: &followed, is_faulty: has_aws && config.aws.is_none() };
     let (endpoints, index) = endpoints(&written.endpoints, &behind, faults);
     config.endpoints = endpoints;
     let mut used = vec![false; config.endpoints.len()];
@@ -185,6 +194,8 @@ fn endpoints<'a>(
 /// The AWS side, for endpoints whose targets are the addresses of an inbound endpoint there.
 struct Behind<'a> {
     aws: Option<&'a Aws>,
+    /// As AWS was seen last: what it says of an endpoint comes before what is written.
+    followed: &'a Followed,
     /// There is a table with faults of its own, which are reported.
     is_faulty: bool,
 }
@@ -193,17 +204,15 @@ impl Behind<'_> {
     /// An endpoint's targets; those of a family that its type leaves out are not there.
     fn targets(&self, name: &At<String>, rate: Option<u32>, faults: &mut Faults) -> Vec<Target> {
         let Some(endpoint) = self.inbound(name, faults) else { return Vec::new() };
+        if let Some(seen) = self.followed.endpoints.get(&endpoint.name).filter(|seen| !seen.is_empty()) {
+            return seen.iter().map(|seen| target(seen.ip, seen.az.clone(), rate)).collect();
+        }
         let subnet = |id: &str| self.aws.and_then(|aws| aws.subnet(id));
         let mut targets = Vec::new();
         for address in &endpoint.addresses {
             let az = subnet(&address.subnet).and_then(|subnet| subnet.az.clone());
             let ips = address.ip.map(IpAddr::from).into_iter().chain(address.ipv6.map(IpAddr::from));
-            targets.extend(ips.map(|ip| Target {
-                address: Address::Socket(SocketAddr::new(ip, defaults::DNS_PORT)),
-                az: az.clone(),
-                tier: defaults::TIER,
-                rate: rate.filter(|&rate| rate > 0),
-            }));
+            targets.extend(ips.map(|ip| target(ip, az.clone(), rate)));
         }
         targets
     }
@@ -232,6 +241,11 @@ impl Behind<'_> {
         faults.error("unknown-aws-endpoint", place, message, help);
         None
     }
+}
+
+fn target(ip: IpAddr, az: Option<String>, rate: Option<u32>) -> Target {
+    let address = Address::Socket(SocketAddr::new(ip, defaults::DNS_PORT));
+    Target { address, az, tier: defaults::TIER, rate: rate.filter(|&rate| rate > 0) }
 }
 
 fn targets(endpoint: &WrittenEndpoint, faults: &mut Faults) -> Vec<Target> {

@@ -44,7 +44,7 @@ pub use self::source::Location;
 #[cfg(test)]
 use self::source::Source;
 use self::system::Machine;
-pub use self::system::is_this_server;
+pub use self::system::{interfaces, is_this_server};
 use crate::policy::access::{AccessList, Acl};
 use crate::wire::name::Name;
 

@@ -24,10 +24,11 @@ pub(super) struct Machine<'a> {
 
 /// The machine that this runs on.
 pub(super) const THIS: Machine<'static> =
-    Machine { nameservers: &nameservers, has: &is_local, networks: &networks };
+    Machine { nameservers: &nameservers, has: &is_local, networks: &interfaces };
 
-/// None when the system does not tell: then they stand for nobody, which errs to the safe side.
-fn networks() -> Vec<IpNet> {
+/// The addresses of this machine's interfaces, each with the length of its network's prefix. None when the system does
+/// not tell: then they stand for nobody, which errs to the safe side.
+pub fn interfaces() -> Vec<IpNet> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let network = |address: if_addrs::IfAddr| match address {
         if_addrs::IfAddr::V4(v4) => IpNet::new(v4.ip.into(), v4.prefixlen).ok(),
@@ -96,7 +97,7 @@ mod tests {
     /// This machine is one whose own address towards another one is its own; that other one is not.
     #[test]
     fn the_machines_addresses() {
-        assert!(networks().contains(&"127.0.0.1/8".parse().unwrap()));
+        assert!(interfaces().contains(&"127.0.0.1/8".parse().unwrap()));
         assert!(is_local([127, 0, 0, 1].into()) && is_local(Ipv6Addr::LOCALHOST.into()));
         assert!(!is_local([255, 255, 255, 255].into()) && !is_local([203, 0, 113, 77].into()));
     }

@@ -1,7 +1,8 @@
 //! Views: whose clients they are for, with their own rules and zones behind the general ones; and what is surprising
 //! in them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
 
 use super::lists::Lists;
 use super::reader::{At, Faults};
@@ -9,8 +10,9 @@ use super::schema::{Written, WrittenRules, WrittenView};
 use super::source::Place;
 use super::table::{Resolve, RuleTable, Taken};
 use super::zones::{ForZones, zones};
-use super::{Config, Part, Rule, View};
+use super::{Config, Part, Rule, Server, View};
 use crate::limits::VIEWS;
+use crate::policy::access::AccessList;
 
 /// The rules of all parts; the views and their zones go into the configuration.
 pub(super) fn take(
@@ -63,7 +65,11 @@ pub(super) fn take(
 pub(super) fn warn(written: &Written, config: &Config, places: &[Place], faults: &mut Faults) {
     for (index, (view, written)) in config.views.iter().zip(&written.views).enumerate() {
         let place = written.name.as_ref().map_or(&written.place, |name| &name.place);
-        shadowed(&config.views[..index], view, place, faults);
+        let before = &config.views[..index];
+        match view.clients.is_within(before.iter().map(|view| &*view.clients)) {
+            true => shadowed(view, place, faults),
+            false => unreachable(config, before, view, place, faults),
+        }
         empty(view, place, faults);
         if view.inherit {
             inherited(config, view, places, faults);
@@ -71,15 +77,63 @@ pub(super) fn warn(written: &Written, config: &Config, places: &[Place], faults:
     }
 }
 
-fn shadowed(before: &[View], view: &View, place: &Place, faults: &mut Faults) {
-    if !view.clients.is_within(before.iter().map(|view| &*view.clients)) {
-        return;
-    }
+fn shadowed(view: &View, place: &Place, faults: &mut Faults) {
     let message = match view.clients.is_within(std::iter::empty()) {
         true => format!("view `{}` is for nobody: its `clients` let no one in", view.name),
         false => format!("no client ever comes to view `{}`: views before it take them all", view.name),
     };
     faults.warning("shadowed-view", place, message, "put it before them, or remove it");
+}
+
+/// The lists of the server and of listeners stand before a view without a list of its own: at none of them one of its
+/// clients gets in. That one listener among others refuses them is what such lists are for.
+fn unreachable(config: &Config, before: &[View], view: &View, place: &Place, faults: &mut Faults) {
+    let before = before.iter().map(|view| &*view.clients);
+    let is_let_in = |list: &AccessList| view.clients.is_let_in(before.clone(), list);
+    let (doors, help) = match &view.allow {
+        // That is on purpose: nobody is to get an answer.
+        Some(allow) if allow.is_within(std::iter::empty()) => return,
+        Some(allow) => (vec![("its own `allow`".to_owned(), &**allow)], "let some of its `clients` in there"),
+        None => (
+            doors(config),
+            "let them in there, or give the view an `allow` of its own, which stands in the place of that",
+        ),
+    };
+    if doors.iter().any(|(_, list)| is_let_in(list)) || own_lists(config, view).any(is_let_in) {
+        return;
+    }
+    let by: Vec<&str> = doors.iter().map(|(name, _)| name.as_str()).collect();
+    let refuse = if by.len() == 1 { "refuses" } else { "refuse" };
+    let message =
+        format!("no client of view `{}` may ask: {} {refuse} them all", view.name, by.join(" and "));
+    faults.warning("unreachable-view", place, message, help);
+}
+
+/// The lists that stand before views, by what they are called: each listener's, and the server's if some listener has
+/// none.
+fn doors(config: &Config) -> Vec<(String, &AccessList)> {
+    let Server { listen, listeners, allow, .. } = &config.server;
+    let own: Vec<(SocketAddr, &AccessList)> = listeners
+        .iter()
+        .filter_map(|listener| Some((listener.address, listener.allow.as_deref()?)))
+        .collect();
+    let is_asked = listen.iter().any(|address| own.iter().all(|(other, _)| other != address));
+    let servers = is_asked.then(|| ("[server] allow".to_owned(), &**allow));
+    let own = own.into_iter().map(|(address, list)| (format!("allow of [[listener]] {address}"), list));
+    servers.into_iter().chain(own).collect()
+}
+
+/// The lists of rules and zones that are for the clients of a view, which stand in the place of all others.
+fn own_lists<'a>(config: &'a Config, view: &'a View) -> impl Iterator<Item = &'a AccessList> {
+    let Part { zones, rules, .. } = config.general();
+    let inherited = if view.inherit { (zones, rules) } else { (0..0, 0..0) };
+    let zones = [inherited.0, view.zones.clone()].into_iter().flatten();
+    let rules = [inherited.1, view.rules.clone()].into_iter().flatten();
+    let of_zones = zones.filter_map(|index| config.zones[index].allow.as_deref());
+    // Many rules have one list.
+    let settings: BTreeSet<u16> = rules.map(|index| config.rules.at(index as u32).freshness).collect();
+    let of_rules = settings.into_iter().filter_map(|index| config.rule_access[usize::from(index)].as_deref());
+    of_zones.chain(of_rules)
 }
 
 fn empty(view: &View, place: &Place, faults: &mut Faults) {

@@ -124,7 +124,7 @@ pub(super) fn check_state(written: &Written, state: Option<&Path>, faults: &mut 
         faults.error("bad-state", place, message, "name a folder that dnsfwd may write to");
     }
     let mut zones = written.zones.iter().chain(written.views.iter().flat_map(|view| &view.zones));
-    if !faults.is_incomplete() && !zones.any(needs_state) {
+    if !faults.is_incomplete() && !zones.any(needs_state) && written.aws.follow.is_none() {
         let message = "`state` is needed by no zone";
         let help =
             "zones with `primaries` or `allow_update` are kept there: remove the key if there are none";

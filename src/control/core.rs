@@ -21,7 +21,7 @@ pub trait Core: Send + Sync + 'static {
     fn reload_zone(&self, name: &Name) -> Result<report::ZoneReloads, UnknownZone>;
     fn status(&self) -> report::Status;
     /// What would become of this question now, from the same decision that serves it.
-    fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation;
+    fn explain(&self, asking: &Asking) -> Result<report::Explanation, UnknownListener>;
     /// Takes a name, or a name and all below it, out of the cache.
     fn flush(&self, name: &Name, tree: bool) -> report::Flush;
     /// All targets.
@@ -54,6 +54,16 @@ pub struct Settings {
     pub metrics: Option<SocketAddr>,
     /// None: as it is.
     pub log_level: Option<tracing::Level>,
+}
+
+/// A question that an operator wants explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asking {
+    pub name: Name,
+    pub rtype: u16,
+    pub client: IpAddr,
+    /// Where it arrives; none: at any listener.
+    pub listener: Option<SocketAddr>,
 }
 
 /// The targets that an operator means.
@@ -99,6 +109,22 @@ pub struct UnknownTarget {
     /// Endpoints with the addresses of their targets.
     pub there: Vec<(String, Vec<SocketAddr>)>,
 }
+
+/// An operator names a listener that is not there.
+#[derive(Debug)]
+pub struct UnknownListener {
+    pub address: SocketAddr,
+    pub there: Vec<SocketAddr>,
+}
+
+impl fmt::Display for UnknownListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let there: Vec<String> = self.there.iter().take(LISTED).map(ToString::to_string).collect();
+        write!(f, "no listener is at {}; there is {}", self.address, there.join(", "))
+    }
+}
+
+impl error::Error for UnknownListener {}
 
 /// An operator names a zone that is not there.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::core::{Core, Settings, UnknownTarget, UnknownZone, Which};
+use super::core::{Asking, Core, Settings, UnknownListener, UnknownTarget, UnknownZone, Which};
 use super::report::*;
 use crate::wire::name::Name;
 
@@ -45,8 +45,8 @@ impl Core for Fake {
         status()
     }
 
-    fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> Explanation {
-        explanation(name, rtype, client)
+    fn explain(&self, asking: &Asking) -> Result<Explanation, UnknownListener> {
+        Ok(explanation(&asking.name, asking.rtype, asking.client))
     }
 
     fn flush(&self, name: &Name, tree: bool) -> Flush {
@@ -144,16 +144,20 @@ pub fn explanation(name: &Name, rtype: u16, client: IpAddr) -> Explanation {
         name: name.to_string(),
         rtype: super::rtype::show(rtype),
         client,
+        listener: None,
         offline: false,
         view: None,
         access: Access { allowed: true, network: Some("10.0.0.0/8".into()), list: "[server] allow".into() },
+        listeners: Vec::new(),
         decision: Decision {
             action: Action::Forward,
             domain: Some("awsanycompany.corp".into()),
+            view: None,
             because: "rule awsanycompany.corp is the longest that covers the name".into(),
             place: Some(Place { file: "/etc/dnsfwd/dnsfwd.toml".into(), line: 12 }),
         },
         zone: None,
+        zone_expired_secs: None,
         runners_up: Vec::new(),
         endpoint: Some("aws-inbound".into()),
         names: Vec::new(),
@@ -185,6 +189,7 @@ pub fn sample() -> Sample {
         zones: vec![ZoneStatus {
             kind: ZoneKind::Secondary,
             expires_secs: Some(604_800),
+            primaries: vec![PrimaryStatus { address: target, failures: 4 }],
             counts: ZoneCounts { transfers_in: 3, updates: 2, failures: 1, ..ZoneCounts::default() },
             ..ZoneStatus::of("legacy.corp", 41, 312)
         }],
@@ -220,5 +225,6 @@ pub fn sample() -> Sample {
         quarantined: 1,
         in_flight: 1,
         tcp_connections: 2,
+        aws: Some(AwsSample { answered: 7, failed: 1, changes: 2, age_secs: Some(60.0) }),
     }
 }

@@ -39,13 +39,34 @@ pub enum Manner {
 /// The control plane of a running server.
 pub struct Control {
     thread: JoinHandle<()>,
-    stop: Arc<Notify>,
+    wishes: Arc<Wishes>,
+}
+
+/// What the rest of the process may want of the control plane.
+#[derive(Default)]
+struct Wishes {
+    stop: Notify,
+    reload: Notify,
+}
+
+/// Asks for a reload, as SIGHUP does: from a part of the process that changed what is read then.
+#[derive(Clone)]
+pub struct Reloader(Arc<Wishes>);
+
+impl Reloader {
+    pub fn reload(&self) {
+        self.0.reload.notify_one();
+    }
 }
 
 impl Control {
     /// Asks for the end, as SIGTERM does.
     pub fn stop(&self) {
-        self.stop.notify_one();
+        self.wishes.stop.notify_one();
+    }
+
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::clone(&self.wishes))
     }
 
     /// Waits until the server is drained and all is closed.
@@ -57,15 +78,15 @@ impl Control {
 
 /// Opens the listeners for operators and serves them until told to stop; then drains the server.
 pub fn start(core: Arc<dyn Core>, drain: Drain, manner: Manner) -> Result<Control, ControlError> {
-    let stop = Arc::new(Notify::new());
+    let wishes = Arc::new(Wishes::default());
     let (opened, opens) = mpsc::channel();
-    let stopped = stop.clone();
+    let heeded = Arc::clone(&wishes);
     let thread = thread::Builder::new()
         .name("control".to_owned())
-        .spawn(move || run(core, drain, manner, &stopped, &opened))
+        .spawn(move || run(core, drain, manner, &heeded, &opened))
         .map_err(|source| ControlError::Start { source })?;
     match opens.recv() {
-        Ok(Ok(())) => Ok(Control { thread, stop }),
+        Ok(Ok(())) => Ok(Control { thread, wishes }),
         Ok(Err(error)) => Err(error),
         Err(mpsc::RecvError) => Err(ControlError::Start { source: io::ErrorKind::BrokenPipe.into() }),
     }
@@ -73,7 +94,7 @@ pub fn start(core: Arc<dyn Core>, drain: Drain, manner: Manner) -> Result<Contro
 
 type Opened = mpsc::Sender<Result<(), ControlError>>;
 
-fn run(core: Arc<dyn Core>, drain: Drain, manner: Manner, stop: &Notify, opened: &Opened) {
+fn run(core: Arc<dyn Core>, drain: Drain, manner: Manner, wishes: &Wishes, opened: &Opened) {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(source) => {
@@ -81,7 +102,7 @@ fn run(core: Arc<dyn Core>, drain: Drain, manner: Manner, stop: &Notify, opened:
             return;
         }
     };
-    runtime.block_on(live(core, drain, manner, stop, opened));
+    runtime.block_on(live(core, drain, manner, wishes, opened));
     // A drain that is stuck must not hold up the end.
     runtime.shutdown_background();
 }
@@ -94,7 +115,7 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-async fn live(core: Arc<dyn Core>, drain: Drain, manner: Manner, stop: &Notify, opened: &Opened) {
+async fn live(core: Arc<dyn Core>, drain: Drain, manner: Manner, wishes: &Wishes, opened: &Opened) {
     let systemd = match manner {
         Manner::Service => Systemd::Told,
         Manner::Guest => Systemd::NotTold,
@@ -110,7 +131,7 @@ async fn live(core: Arc<dyn Core>, drain: Drain, manner: Manner, stop: &Notify, 
     let _ = opened.send(Ok(()));
     systemd.ready();
     desk.log_start().await;
-    serve(&desk, &mut signals, stop, systemd).await;
+    serve(&desk, &mut signals, wishes, systemd).await;
     end(&desk, drain, &mut signals).await;
 }
 
@@ -121,11 +142,15 @@ async fn open(desk: &Arc<Desk>, manner: Manner) -> Result<Signals, ControlError>
 }
 
 /// Until somebody asks for the end.
-async fn serve(desk: &Arc<Desk>, signals: &mut Signals, stop: &Notify, systemd: Systemd) {
+async fn serve(desk: &Arc<Desk>, signals: &mut Signals, wishes: &Wishes, systemd: Systemd) {
     let mut watchdog = Watchdog::new(systemd);
     loop {
         tokio::select! {
-            () = stop.notified() => return,
+            () = wishes.stop.notified() => return,
+            () = wishes.reload.notified() => {
+                let desk = desk.clone();
+                tokio::spawn(async move { desk.reload("this process").await });
+            }
             event = signals.next() => match event {
                 Event::End => return,
                 Event::Reload => {

@@ -20,8 +20,8 @@ pub enum Kind {
     Histogram,
 }
 
-/// Every family: name, kind, labels, help. The README's table is this one, and a test holds them together.
-pub const FAMILIES: [(&str, Kind, &str, &str); 39] = [
+/// Every family: name, kind, labels, help. The manual's table is this one, and a test holds them together.
+pub const FAMILIES: [(&str, Kind, &str, &str); 43] = [
     ("dnsfwd_queries_total", Kind::Counter, "transport, rcode", "Replies sent to clients."),
     ("dnsfwd_answers_total", Kind::Counter, "source", "Replies by where they came from."),
     (
@@ -124,7 +124,13 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 39] = [
         "dnsfwd_zone_failures_total",
         Kind::Counter,
         "zone, view",
-        "Faults of a zone's file, primaries of no use, disks that can't be written.",
+        "Refreshes in which no primary was of use, faults in files, disks that can't be written, changes that a secondary does not hear of, and expiry.",
+    ),
+    (
+        "dnsfwd_zone_primary_failures_total",
+        Kind::Counter,
+        "zone, view, primary",
+        "Times that a primary was of no use: silent, refusing, behind, or with a transfer that is no zone.",
     ),
     (
         "dnsfwd_zone_expires_seconds",
@@ -150,6 +156,19 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 39] = [
     ),
     ("dnsfwd_config_reloads_total", Kind::Counter, "", "Reloads that were applied or found nothing new."),
     ("dnsfwd_config_reload_failures_total", Kind::Counter, "", "Reloads that were refused."),
+    (
+        "dnsfwd_aws_follow_requests_total",
+        Kind::Counter,
+        "result",
+        "Times that AWS was asked for what is followed: `answered`, `failed`.",
+    ),
+    (
+        "dnsfwd_aws_follow_changes_total",
+        Kind::Counter,
+        "",
+        "Times that AWS said something else than before, and the server reloaded.",
+    ),
+    ("dnsfwd_aws_follow_age_seconds", Kind::Gauge, "", "Seconds since AWS last said what is followed."),
     ("dnsfwd_uptime_seconds", Kind::Gauge, "", "Seconds since the start."),
 ];
 
@@ -266,7 +285,7 @@ fn publish_name(row: &NameSample) {
 fn publish_zone(row: &ZoneStatus) {
     let labels =
         [Label::new("zone", row.name.clone()), Label::new("view", row.view.clone().unwrap_or_default())];
-    let with = |name: &'static str, value: &'static str| {
+    let with = |name: &'static str, value: String| {
         labels.iter().cloned().chain([Label::new(name, value)]).collect::<Vec<_>>()
     };
     let counts = &row.counts;
@@ -274,12 +293,16 @@ fn publish_zone(row: &ZoneStatus) {
         gauge!("dnsfwd_zone_serial", labels.iter()).set(f64::from(serial));
     }
     for (direction, count) in [("in", counts.transfers_in), ("out", counts.transfers_out)] {
-        counter!("dnsfwd_zone_transfers_total", with("direction", direction)).absolute(count);
+        counter!("dnsfwd_zone_transfers_total", with("direction", direction.to_owned())).absolute(count);
     }
     for (result, count) in [("made", counts.updates), ("refused", counts.updates_refused)] {
-        counter!("dnsfwd_zone_updates_total", with("result", result)).absolute(count);
+        counter!("dnsfwd_zone_updates_total", with("result", result.to_owned())).absolute(count);
     }
     counter!("dnsfwd_zone_failures_total", labels.iter()).absolute(counts.failures);
+    for primary in &row.primaries {
+        let labels = with("primary", primary.address.to_string());
+        counter!("dnsfwd_zone_primary_failures_total", labels).absolute(primary.failures);
+    }
     if let Some(secs) = row.expires_secs {
         gauge!("dnsfwd_zone_expires_seconds", labels.iter()).set(secs as f64);
     }
@@ -295,6 +318,15 @@ fn publish_cache_and_config(sample: &Sample) {
     gauge!("dnsfwd_config_info", &info).set(1.0);
     counter!("dnsfwd_config_reloads_total").absolute(sample.reloads);
     counter!("dnsfwd_config_reload_failures_total").absolute(sample.reload_failures);
+    if let Some(aws) = &sample.aws {
+        for (result, count) in [("answered", aws.answered), ("failed", aws.failed)] {
+            counter!("dnsfwd_aws_follow_requests_total", "result" => result).absolute(count);
+        }
+        counter!("dnsfwd_aws_follow_changes_total").absolute(aws.changes);
+        if let Some(secs) = aws.age_secs {
+            gauge!("dnsfwd_aws_follow_age_seconds").set(secs);
+        }
+    }
     gauge!("dnsfwd_uptime_seconds").set(sample.uptime_secs);
 }
 
@@ -456,12 +488,12 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_family() {
-        let readme = include_str!("../../README.md");
+    fn the_manual_lists_every_family() {
+        let manual = include_str!("../manual/metrics.md");
         for (name, kind, labels, help) in FAMILIES {
             let kind = format!("{kind:?}").to_lowercase();
             let row = format!("| `{name}` | {kind} | {labels} | {help} |");
-            assert!(readme.contains(&row.replace("|  |", "| |")), "README.md lacks:\n{row}");
+            assert!(manual.contains(&row.replace("|  |", "| |")), "metrics.md lacks:\n{row}");
         }
     }
 }

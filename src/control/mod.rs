@@ -30,8 +30,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{error, fmt, io};
 
-pub use self::core::{Core, Settings, UnknownTarget, UnknownZone, Which};
-pub use self::life::{Control, Drain, Manner, start};
+pub use self::core::{Asking, Core, Settings, UnknownListener, UnknownTarget, UnknownZone, Which};
+pub use self::life::{Control, Drain, Manner, Reloader, start};
 
 /// After a failed accept, mostly for want of file descriptors: without it the loop would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

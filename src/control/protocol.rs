@@ -1,7 +1,7 @@
 //! The words spoken over the control socket: one JSON request on a line, one JSON reply on a line, as often
 //! as the client likes. Types and bounds only; `super::socket` listens, [`super::client`] asks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub enum Request {
         #[serde(rename = "type", default = "address_type")]
         rtype: String,
         client: IpAddr,
+        /// None: any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listener: Option<SocketAddr>,
     },
     Flush {
         name: String,
@@ -83,6 +86,7 @@ mod tests {
             name: "a.example".into(),
             rtype: "A".into(),
             client: IpAddr::from([10, 0, 0, 1]),
+            listener: None,
         };
         assert_eq!(request, expected);
         let reload = |zone| Request::Reload { zone };

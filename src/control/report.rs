@@ -124,6 +124,12 @@ pub struct ZoneStatus {
     pub next_refresh_secs: Option<u64>,
     /// Until a secondary is no longer answered from, if nobody vouches for it.
     pub expires_secs: Option<u64>,
+    /// Since a secondary has expired, if it has: it is answered with SERVFAIL.
+    #[serde(default)]
+    pub expired_secs: Option<u64>,
+    /// The primaries of a secondary, in the order of the configuration.
+    #[serde(default)]
+    pub primaries: Vec<PrimaryStatus>,
     /// Octets of what changed since the copy on disk.
     pub journal_bytes: u64,
     pub counts: ZoneCounts,
@@ -142,6 +148,8 @@ impl ZoneStatus {
             primary: None,
             next_refresh_secs: None,
             expires_secs: None,
+            expired_secs: None,
+            primaries: Vec::new(),
             journal_bytes: 0,
             counts: ZoneCounts::default(),
             failure: None,
@@ -164,7 +172,15 @@ pub struct ZoneCounts {
     pub notices_in: u64,
     pub updates: u64,
     pub updates_refused: u64,
-    /// Faults of its file, primaries that were of no use, disks that can't be written.
+    /// Rounds in which no primary was of use, faults of its files, disks that can't be written, secondaries that don't
+    /// hear of a change, and that it expired.
+    pub failures: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrimaryStatus {
+    pub address: SocketAddr,
+    /// How often it was of no use: silent, refusing, behind, or with a transfer that is no zone.
     pub failures: u64,
 }
 
@@ -304,6 +320,8 @@ impl From<State> for TargetState {
 pub struct LoopStatus {
     /// The rule's domain.
     pub domain: String,
+    /// The rule's view; none: it is general.
+    pub view: Option<String>,
     pub endpoint: String,
     /// Those whose questions come back.
     pub targets: Vec<SocketAddr>,
@@ -347,16 +365,26 @@ pub struct Explanation {
     #[serde(rename = "type")]
     pub rtype: String,
     pub client: IpAddr,
+    /// Where it would arrive, if that was said.
+    #[serde(default)]
+    pub listener: Option<SocketAddr>,
     /// True when this comes from the configuration files alone, without a server's state.
     pub offline: bool,
     /// The client's view and why it is that; none where there are no views.
     pub view: Option<String>,
+    /// At the listener that was named; without one, at the first listener that lets the client in.
     pub access: Access,
+    /// Each listener, where they differ and none was named.
+    #[serde(default)]
+    pub listeners: Vec<ListenerAccess>,
     pub decision: Decision,
-    /// What else could have matched, nearest first.
     /// If a zone decides: its kind, and what it is answered from or why there is nothing.
     #[serde(default)]
     pub zone: Option<String>,
+    /// Since that zone has expired, if it has.
+    #[serde(default)]
+    pub zone_expired_secs: Option<u64>,
+    /// What else could have matched, nearest first.
     pub runners_up: Vec<RunnerUp>,
     pub endpoint: Option<String>,
     /// What is known of the names among its targets.
@@ -382,10 +410,20 @@ pub struct Access {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerAccess {
+    pub address: SocketAddr,
+    #[serde(flatten)]
+    pub access: Access,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     pub action: Action,
     /// The domain of the rule, zone or built-in name that decided; none when nothing matched.
     pub domain: Option<String>,
+    /// The view whose rule or zone that is; none: it is general, or built in.
+    #[serde(default)]
+    pub view: Option<String>,
     /// One sentence; the same words go into the log and the Extended DNS Error.
     pub because: String,
     /// None for what no file says.
@@ -528,6 +566,20 @@ pub struct Sample {
     pub quarantined: u64,
     pub in_flight: u64,
     pub tcp_connections: u64,
+    /// None where the configuration follows nothing.
+    pub aws: Option<AwsSample>,
+}
+
+/// How AWS is followed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AwsSample {
+    /// Times that AWS was asked, and answered.
+    pub answered: u64,
+    pub failed: u64,
+    /// Times that it said something else than before.
+    pub changes: u64,
+    /// Since it answered last; none before the first time.
+    pub age_secs: Option<f64>,
 }
 
 /// Replies sent, counted once each.

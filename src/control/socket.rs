@@ -16,10 +16,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::core::{Core, UnknownTarget, Which};
+use super::core::{Asking, Core, UnknownListener, UnknownTarget, Which};
 use super::desk::Desk;
 use super::protocol::{CLIENT_PATIENCE, MAX_CONNECTIONS, MAX_REQUEST_BYTES, Reply, Request};
-use super::report::Targets;
+use super::report::{Explanation, Targets};
 use super::{ACCEPT_PAUSE, ControlError, rtype};
 use crate::wire::name::Name;
 
@@ -170,9 +170,10 @@ async fn answer(line: &[u8], writer: &mut OwnedWriteHalf, desk: &Arc<Desk>) -> i
             Err(reason) => send(writer, &Reply::<()>::Error(reason)).await,
         },
         Request::Status => send(writer, &desk.ask(|core| core.status()).await).await,
-        Request::Explain { name, rtype, client } => match question(&name, &rtype) {
+        Request::Explain { name, rtype, client, listener } => match question(&name, &rtype) {
             Ok((name, rtype)) => {
-                send(writer, &desk.ask(move |core| core.explain(&name, rtype, client)).await).await
+                let asking = Asking { name, rtype, client, listener };
+                send(writer, &explained(desk.ask(move |core| core.explain(&asking)).await)).await
             }
             Err(reason) => send(writer, &Reply::<()>::Error(reason)).await,
         },
@@ -190,6 +191,14 @@ async fn answer(line: &[u8], writer: &mut OwnedWriteHalf, desk: &Arc<Desk>) -> i
             let enable = |core: &dyn Core, which: &Which| core.enable_targets(which);
             send(writer, &about_targets(desk, &address, endpoint, enable).await).await
         }
+    }
+}
+
+fn explained(reply: Reply<Result<Explanation, UnknownListener>>) -> Reply<Explanation> {
+    match reply {
+        Reply::Ok(Ok(explanation)) => Reply::Ok(explanation),
+        Reply::Ok(Err(unknown)) => Reply::Error(unknown.to_string()),
+        Reply::Error(reason) => Reply::Error(reason),
     }
 }
 

@@ -81,7 +81,12 @@ fn http(address: SocketAddr, request: &str) -> String {
 }
 
 fn explain(name: &str, rtype: &str) -> Request {
-    Request::Explain { name: name.into(), rtype: rtype.into(), client: IpAddr::from([10, 0, 0, 1]) }
+    Request::Explain {
+        name: name.into(),
+        rtype: rtype.into(),
+        client: IpAddr::from([10, 0, 0, 1]),
+        listener: None,
+    }
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub enum Kind {
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub bind_version: bind::Version,
+    /// The addresses of the machine's interfaces, each with its network; none: those of the machine that imports.
+    pub interfaces: Option<Vec<ipnet::IpNet>>,
     /// Where the nameservers of the machine are that the source stands for; none: /etc/resolv.conf.
     pub resolv_conf: Option<PathBuf>,
     /// What a source's `{$NAME}` stands for; none: this process's own environment.

@@ -3,6 +3,7 @@
 //! it. Decides nothing that a source has not said.
 
 mod local;
+mod views;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use crate::config::reverse;
 use crate::wire::name::Name;
 
 pub use local::{Record, Spread};
+pub use views::ViewPlan;
 
 /// A statement of a source: all that the receipt says of it stands together.
 #[derive(Clone, Debug)]
@@ -63,6 +65,7 @@ pub struct Plan {
     index: HashMap<Area, usize>,
     zones: BTreeMap<Name, local::Made>,
     records: Vec<(Said, Record)>,
+    views: Vec<ViewPlan>,
     /// What is said of a record that no zone of the source holds.
     pub alone: &'static str,
 }
@@ -80,6 +83,7 @@ impl Plan {
             index: HashMap::new(),
             zones: BTreeMap::new(),
             records: Vec::new(),
+            views: Vec::new(),
             alone: "names below it don't exist here, and its other types are not forwarded",
         }
     }
@@ -197,8 +201,10 @@ impl Plan {
     /// Makes rules, endpoints and zones of all that was said.
     pub fn finish(mut self) -> Imported {
         self.without_shadowed();
+        let whole_zones = self.whole_zones();
         local::finish(&mut self);
         self.rules();
+        views::finish(&mut self, &whole_zones);
         self.order_ttls();
         self.nothing_in_silence();
         let mut receipt = Receipt::new(self.kind, self.source);

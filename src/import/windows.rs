@@ -88,11 +88,7 @@ fn zone(plan: &mut Plan, object: &Object) {
                 ),
             );
         }
-        "Secondary" => plan.refused(
-            &said,
-            format!("`{name}` is transferred from {}, which this server does not do", listed(value)),
-            "add a rule for the zone with those servers as targets",
-        ),
+        "Secondary" => secondary(plan, &said, value, &name),
         "Primary" if value.get("IsDsIntegrated").and_then(Value::as_bool) == Some(true) => plan.refused(
             &said,
             "its records are in Active Directory, where domain controllers update them",
@@ -124,9 +120,66 @@ fn kind(value: &Value) -> String {
     }
 }
 
-fn listed(value: &Value) -> String {
-    let names: Vec<String> = addresses(value.get("MasterServers")).into_iter().collect();
-    if names.is_empty() { "its masters".to_owned() } else { names.join(", ") }
+fn secondary(plan: &mut Plan, said: &Said, value: &Value, name: &Name) {
+    let Some(primaries) = targets(plan, said, value.get("MasterServers")) else { return };
+    if let Err(why) = plan.secondary(said, name, &primaries) {
+        return plan.refused(said, why, "keep one of the two");
+    }
+    plan.translated(said, format!("[[zone]] {name} with primaries; its copy is kept in [server] state"));
+    transfers(plan, said, value, name);
+    notifications(plan, said, value, name);
+}
+
+/// Who may copy the zone from here.
+fn transfers(plan: &mut Plan, said: &Said, value: &Value, name: &Name) {
+    const WORDS: [&str; 4] =
+        ["TransferAnyServer", "TransferToZoneNameServer", "TransferToSecureServers", "NoTransfer"];
+    match word(value.get("SecureSecondaries"), &WORDS) {
+        Some("TransferAnyServer") => {
+            plan.zone_key(name, said, "allow_transfer", super::draft::Value::texts(["any"]));
+        }
+        Some("TransferToSecureServers") => match listed(value.get("SecondaryServers")) {
+            servers if servers.is_empty() => {}
+            servers => plan.zone_key(name, said, "allow_transfer", super::draft::Value::texts(servers)),
+        },
+        Some("TransferToZoneNameServer") => {
+            let what = "nobody may transfer it: the servers of its NS records, who may in Windows, have to be listed in \
+                        allow_transfer";
+            plan.changed(said, what);
+        }
+        _ => {}
+    }
+}
+
+/// Who is told of changes.
+fn notifications(plan: &mut Plan, said: &Said, value: &Value, name: &Name) {
+    match word(value.get("Notify"), &["NoNotify", "Notify", "NotifyServers"]) {
+        Some("Notify") => {
+            plan.changed(
+                said,
+                "the servers of its NS records, whom Windows tells of changes, have to be listed in notify",
+            );
+        }
+        Some("NotifyServers") => match listed(value.get("NotifyServers")) {
+            servers if servers.is_empty() => {}
+            servers => plan.zone_key(name, said, "notify", super::draft::Value::texts(servers)),
+        },
+        _ => {}
+    }
+}
+
+/// A word, or its number in a list of words.
+fn word<'a>(value: Option<&'a Value>, words: &[&'static str]) -> Option<&'a str> {
+    match value? {
+        Value::String(text) => Some(text),
+        Value::Number(number) => words.get(number.as_u64()? as usize).copied(),
+        _ => None,
+    }
+}
+
+/// Addresses that are addresses.
+fn listed(value: Option<&Value>) -> Vec<String> {
+    addresses(value).into_iter().filter(|text| text.parse::<IpAddr>().is_ok()).collect()
 }
 
 fn conditional(plan: &mut Plan, said: &Said, value: &Value, name: &Name) {

@@ -138,14 +138,34 @@ impl AccessList {
 
     /// Whether each client that the list allows is allowed by one of the others, whatever key it has.
     pub fn is_within<'a>(&self, others: impl Iterator<Item = &'a AccessList> + Clone) -> bool {
-        let keys = self.signed.iter().map(|(key, _)| Some(*key));
-        let named = others.clone().flat_map(|other| other.signed.iter().map(|(key, _)| Some(*key)));
-        let mut keys = keys.chain(named).chain([None]);
-        keys.all(|key| {
-            let mut taken = Ranges::default();
-            others.clone().for_each(|other| taken.add(other.ranges(key)));
-            self.ranges(key).without(&taken).is_empty()
+        let keys = self.keys().chain(others.clone().flat_map(AccessList::keys));
+        keys.chain([None]).all(|key| self.besides(others.clone(), key).is_empty())
+    }
+
+    /// Whether some client that the list allows, and none of the others before it, is allowed by `door` too, with one
+    /// key or without any.
+    pub fn is_let_in<'a>(
+        &self,
+        before: impl Iterator<Item = &'a AccessList> + Clone,
+        door: &AccessList,
+    ) -> bool {
+        let keys = self.keys().chain(before.clone().flat_map(AccessList::keys)).chain(door.keys());
+        keys.chain([None]).any(|key| {
+            let own = self.besides(before.clone(), key);
+            own.without(door.ranges(key)) != own
         })
+    }
+
+    /// The keys that it names.
+    fn keys(&self) -> impl Iterator<Item = Option<u32>> {
+        self.signed.iter().map(|(key, _)| Some(*key))
+    }
+
+    /// Whom the list allows with this key, and none of the others does.
+    fn besides<'a>(&self, others: impl Iterator<Item = &'a AccessList>, key: Option<u32>) -> Ranges {
+        let mut taken = Ranges::default();
+        others.for_each(|other| taken.add(other.ranges(key)));
+        self.ranges(key).without(&taken)
     }
 }
 
@@ -390,6 +410,22 @@ mod tests {
         assert!(
             !of(&[allow(Clients::Any)]).is_within([&of(&[refuse(key(2)), allow(Clients::Any)])].into_iter())
         );
+    }
+
+    #[test]
+    fn whom_a_door_lets_in() {
+        let of = |elements: &[Element]| AccessList::new(elements.to_vec());
+        let ten = of(&[allow(net("10.0.0.0/8"))]);
+        let half = of(&[allow(net("10.0.0.0/9"))]);
+        let other = of(&[allow(net("10.128.0.0/9"))]);
+        let signed = of(&[allow(key(1))]);
+        let nobody = || std::iter::empty();
+        assert!(ten.is_let_in(nobody(), &half) && half.is_let_in(nobody(), &ten));
+        assert!(!half.is_let_in(nobody(), &other));
+        assert!(!ten.is_let_in([&half].into_iter(), &half) && ten.is_let_in([&half].into_iter(), &other));
+        assert!(signed.is_let_in(nobody(), &ten) && ten.is_let_in(nobody(), &signed), "with the key");
+        assert!(!signed.is_let_in([&signed].into_iter(), &ten));
+        assert!(!ten.is_let_in(nobody(), &of(&[refuse(key(1)), allow(Clients::None)])));
     }
 
     /// What the list says, element by element.

@@ -19,7 +19,7 @@
 //! at 4s expect state 10.0.1.250 down
 //! ```
 //!
-//! The README has the whole language. Targets that are written as names are looked up at the scripted servers of
+//! `dnsfwd manual scenarios` has the whole language. Targets that are written as names are looked up at the scripted servers of
 //! `bootstrap`, targets that `ask back` make loops, and what the server logs can be expected too.
 
 mod log;

@@ -214,12 +214,13 @@ impl<'a> Play<'a> {
                 }
             }
             Expect::Loop { domain, text } => {
-                let found = self.world.stage.loops(self.world.now());
-                let found = found.into_iter().find(|row| row.domain == domain.to_string());
-                match (found, text) {
+                // One for each view that has a rule of this domain.
+                let all = self.world.stage.loops(self.world.now());
+                let mut rows = all.iter().filter(|row| row.domain == domain.to_string());
+                match (rows.clone().next(), text) {
                     (None, None) => {}
                     (None, Some(_)) => self.fail(step.line, format!("{domain} has no loop")),
-                    (Some(row), Some(text)) if row.because.contains(text) => {}
+                    (Some(_), Some(text)) if rows.any(|row| row.because.contains(text)) => {}
                     (Some(row), _) => {
                         self.fail(step.line, format!("of {domain} status says: {}", row.because))
                     }

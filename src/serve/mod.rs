@@ -1,42 +1,24 @@
 //! Clients' questions and their answers. `turn` is the life of a query, read top to bottom; all transports
 //! call it. What it can't answer at once goes on in `miss`.
 
-mod apart;
-mod builtins;
 mod counts;
-mod diff;
-mod drains;
-mod explain;
-mod fetch;
-mod follow;
-mod line;
-mod listen;
 mod loops;
-mod marks;
-mod miss;
-mod names;
 mod offline;
-mod rates;
-mod reports;
-mod reread;
+mod operators;
+mod question;
 mod server;
 mod snapshot;
 #[doc(hidden)]
 pub mod solo;
 pub mod stage;
-mod tags;
-mod tcp;
-mod thread;
-mod udp;
-mod views;
-mod worker;
+mod workers;
 mod zones;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use offline::{Offline, check, explain_offline};
-pub use reports::tracing_level;
+pub use operators::reports::tracing_level;
 pub use server::{Prepared, Server, StartError};
 
 use crate::cache::{Key, Ticks};
@@ -51,8 +33,14 @@ use crate::wire::rdata::{class, rtype};
 use crate::wire::write::Writer;
 use crate::zone::Zone;
 use counts::{Loss, Origin, Transport, WorkerCounts};
+use loops::marks;
+use operators::{diff, drains, explain, reports, reread};
+use question::views::{Asker, Refused};
+use question::{apart, fetch, follow, line, miss, rates, views};
 use snapshot::Snapshot;
-use views::{Asker, Refused};
+use snapshot::names;
+use workers::{listen, tcp, thread, udp, worker};
+use zones::builtins;
 
 /// Who asks, and how.
 #[derive(Clone, Copy)]

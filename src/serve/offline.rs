@@ -1,6 +1,5 @@
 //! What the files say, without a server: `check`, `explain --offline` and the reasons of `compare`.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,8 +9,7 @@ use super::snapshot::{Built, Snapshot};
 use super::zones::OwnZone;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostic;
-use crate::control::report;
-use crate::wire::name::Name;
+use crate::control::{Asking, UnknownListener, report};
 use crate::zone::Zone;
 
 /// What the files say, without serving them.
@@ -22,14 +20,13 @@ pub fn check(path: &Path) -> report::Check {
     report::Check { files, diagnostics, facts }
 }
 
-/// The files' answer to a question, without a server's state; or their faults.
+/// The files' answer to a question, without a server's state; or their faults, or that they have
+/// no such listener.
 pub fn explain_offline(
     path: &Path,
-    name: &Name,
-    rtype: u16,
-    client: IpAddr,
-) -> Result<report::Explanation, Vec<Diagnostic>> {
-    Ok(Offline::read(path)?.explain(name, rtype, client))
+    asking: &Asking,
+) -> Result<Result<report::Explanation, UnknownListener>, Vec<Diagnostic>> {
+    Ok(Offline::read(path)?.explain(asking))
 }
 
 /// The files, read once, for many questions.
@@ -51,7 +48,7 @@ impl Offline {
         self.0.zones.iter().filter_map(OwnZone::shown)
     }
 
-    pub fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation {
-        explain::explain(&self.0, name, rtype, client, explain::Knows::FilesOnly)
+    pub fn explain(&self, asking: &Asking) -> Result<report::Explanation, UnknownListener> {
+        explain::explain(&self.0, asking, explain::Knows::FilesOnly)
     }
 }

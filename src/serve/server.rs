@@ -2,7 +2,7 @@
 //! workers and which listeners they have; takes no part in any query.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
@@ -12,6 +12,7 @@ use std::{fmt, io};
 use arc_swap::ArcSwap;
 
 use super::counts::{self, Origin, WorkerCounts};
+use super::operators::follows::{self, Follows};
 use super::loops::Loops;
 use super::names::Names;
 use super::reports::{
@@ -22,10 +23,11 @@ use super::snapshot::{Built, Snapshot};
 use super::thread::{self, Handle, Order};
 use super::worker::{Connections, Inbox, Shared};
 use super::{diff, drains, explain, listen, reread};
+use crate::config::aws::Aws;
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::{self};
 use crate::control::report::{self, Outcome};
-use crate::control::{Core, Settings, UnknownTarget, UnknownZone, Which};
+use crate::control::{Asking, Core, Settings, UnknownListener, UnknownTarget, UnknownZone, Which};
 use crate::forward::coalesce::InFlight;
 use crate::forward::pick::{Endpoint, Member};
 use crate::forward::stats::Registry;
@@ -92,6 +94,8 @@ pub struct Server {
     began: Instant,
     reloads: AtomicU64,
     reload_failures: AtomicU64,
+    /// How whoever follows AWS for it fares.
+    pub follows: Follows,
     last_failure: Mutex<Option<(Instant, String)>>,
     heartbeat: Mutex<(Instant, Vec<u64>)>,
     /// For its threads, which must not keep it alive.
@@ -167,6 +171,7 @@ impl Prepared {
             began: Instant::now(),
             reloads: AtomicU64::new(0),
             reload_failures: AtomicU64::new(0),
+            follows: Follows::default(),
             last_failure: Mutex::new(None),
             heartbeat: Mutex::new((Instant::now(), Vec::new())),
             this: OnceLock::new(),
@@ -225,6 +230,11 @@ impl Server {
         retire(old);
     }
 
+    /// What of AWS is to be followed, and the folder for what is seen of it; none if the configuration wants nothing.
+    pub fn followed(&self) -> Option<(Aws, PathBuf)> {
+        follows::wanted(&self.snapshot().config)
+    }
+
     fn endpoint_reports(&self, snapshot: &Snapshot) -> Vec<report::EndpointStatus> {
         let now = Instant::now();
         let report = |(index, endpoint): (usize, &Arc<Endpoint>)| {
@@ -238,10 +248,7 @@ impl Server {
     }
 
     fn loops(&self, snapshot: &Snapshot) -> Vec<report::LoopStatus> {
-        let endpoint = |domain: &Name, endpoint: &str| {
-            snapshot.rule_asking(domain.as_wire(), endpoint).map(|(endpoint, _)| &**endpoint)
-        };
-        self.shared.loops.reports(endpoint, Instant::now())
+        self.shared.loops.reports(|domain| snapshot.rules_now(domain), Instant::now())
     }
 
     fn refuse(&self, diagnostics: Vec<Diagnostic>, problems: Vec<String>) -> report::Reload {
@@ -361,15 +368,8 @@ impl Core for Server {
         }
     }
 
-    fn explain(&self, name: &Name, rtype: u16, client: IpAddr) -> report::Explanation {
-        let snapshot = self.snapshot();
-        let mut explanation = explain::explain(&snapshot, name, rtype, client, explain::Knows::State);
-        let of_rule =
-            |rule: &report::LoopStatus| explanation.decision.domain.as_deref() == Some(&rule.domain);
-        if explanation.endpoint.is_some() {
-            explanation.loops = self.loops(&snapshot).into_iter().find(of_rule).map(|rule| rule.because);
-        }
-        explanation
+    fn explain(&self, asking: &Asking) -> Result<report::Explanation, UnknownListener> {
+        explain::explain(&self.snapshot(), asking, explain::Knows::State(&self.shared.loops))
     }
 
     fn flush(&self, name: &Name, tree: bool) -> report::Flush {
@@ -436,6 +436,7 @@ impl Core for Server {
             quarantined: self.loops(&snapshot).iter().filter(|rule| rule.quarantined).count() as u64,
             in_flight: counts::sum(&self.counts, |worker| &worker.in_flight),
             tcp_connections: self.shared.connections.open() as u64,
+            aws: self.follows.sample(&snapshot.config),
         }
     }
 

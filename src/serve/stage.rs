@@ -253,10 +253,7 @@ impl Stage {
     /// As status has them.
     pub fn loops(&self, now: Instant) -> Vec<LoopStatus> {
         let snapshot = self.shared.snapshot.load();
-        let endpoint = |domain: &Name, endpoint: &str| {
-            snapshot.rule_asking(domain.as_wire(), endpoint).map(|(endpoint, _)| &**endpoint)
-        };
-        self.shared.loops.reports(endpoint, now)
+        self.shared.loops.reports(|domain| snapshot.rules_now(domain), now)
     }
 
     pub fn take_asked(&mut self) -> Vec<Asked> {

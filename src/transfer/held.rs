@@ -1,6 +1,7 @@
 //! A zone as this server holds it: what it answers with now, how it came to that, and its copy on disk. The one
 //! place where a zone's content changes; workers read it without waiting.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use crate::limits::{HISTORY_OCTETS, UPDATES_TOGETHER};
 use crate::policy::access::AccessList;
 use crate::wire::name::Name;
 use crate::wire::tsig;
-use crate::zone::{Delta, History, Serial, Walk, Zone};
+use crate::zone::{Delta, History, Serial, SourceFile, Walk, Zone};
 
 /// Another server of a zone.
 #[derive(Clone, Debug)]
@@ -68,7 +69,10 @@ pub struct Story {
     pub notices_in: u64,
     pub updates: u64,
     pub updates_refused: u64,
+    /// What went wrong with the zone itself: a round over all primaries counts once.
     pub failures: u64,
+    /// How often each primary was of no use, whether another one was or not.
+    pub primary_failures: BTreeMap<SocketAddr, u64>,
     /// Rounds over the primaries that have ended.
     pub rounds: u64,
 }
@@ -80,6 +84,8 @@ pub struct Held {
     past: Mutex<Past>,
     story: Mutex<Story>,
     disk: Mutex<Option<Disk>>,
+    /// What the zone was last read from, if that was files.
+    files: Mutex<Arc<[SourceFile]>>,
     /// The content has another serial number: others are to be told.
     pub published: Notify,
     /// A primary says that it has something newer.
@@ -119,6 +125,7 @@ impl Held {
             past: Mutex::default(),
             story: Mutex::default(),
             disk: Mutex::default(),
+            files: Mutex::new(Arc::new([])),
             published: Notify::new(),
             heard: Notify::new(),
             heard_from: Mutex::default(),
@@ -162,6 +169,32 @@ impl Held {
             story.failure = Some((SystemTime::now(), why.into()));
             story.failures += 1;
         });
+    }
+
+    /// A primary was of no use. Whether that was a failure of the zone depends on the others.
+    pub fn primary_failed(&self, primary: SocketAddr, why: &str) {
+        self.tell(|story| {
+            story.failure = Some((SystemTime::now(), format!("primary {primary}: {why}")));
+            *story.primary_failures.entry(primary).or_default() += 1;
+        });
+    }
+
+    /// Since when it has expired, if it has.
+    pub fn expired(&self) -> Option<SystemTime> {
+        if self.content.load().is_some() {
+            return None;
+        }
+        lock(&self.past).stored.as_ref()?;
+        self.story().expires
+    }
+
+    /// What the zone was read from, and how that looked.
+    pub fn files(&self) -> Arc<[SourceFile]> {
+        Arc::clone(&lock(&self.files))
+    }
+
+    pub fn set_files(&self, files: Arc<[SourceFile]>) {
+        *lock(&self.files) = files;
     }
 
     /// The content, or what it was before it expired.
@@ -357,6 +390,7 @@ impl Held {
             self.publish(&mut past, &zone, Some(&kept.deltas));
         } else {
             past.stored = Some(zone);
+            self.has_expired();
         }
     }
 
@@ -414,7 +448,14 @@ impl Held {
         let mut past = lock(&self.past);
         if let Some(zone) = self.content.swap(None) {
             past.stored = Some(zone);
+            self.has_expired();
         }
+    }
+
+    fn has_expired(&self) {
+        self.failed("expired: no primary has vouched for it in time");
+        let name = &self.terms.load().name;
+        tracing::error!(zone = %name, "a secondary zone has expired: its names get SERVFAIL");
     }
 }
 

@@ -54,7 +54,7 @@ pub async fn keep(held: Arc<Held>, transfers: Arc<Semaphore>) {
         let expires = keeper.until_expiry();
         tokio::select! {
             () = sleep(expires.unwrap_or(wait)), if expires.is_some_and(|expires| expires < wait) => {
-                keeper.expire();
+                held.expire();
                 wait = wait.saturating_sub(expires.unwrap_or_default());
                 continue;
             }
@@ -78,26 +78,23 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// A copy from disk is asked about when its time has come; without one, at once.
+    /// A copy from disk is asked about when its time has come, and within a retry's time anyway: notices that came while
+    /// nobody was here to hear them are lost. At some moment of it, as a start may have many zones. Without a copy, at
+    /// once.
     fn first_wait(&self) -> Duration {
         let (Some(zone), Some(vouched)) = (self.held.stored(), self.held.story().vouched) else {
             return Duration::ZERO;
         };
-        let due = vouched + timers(&zone)[0].clamp(REFRESH_MIN, REFRESH_MAX);
-        due.duration_since(SystemTime::now()).unwrap_or_default()
+        let [refresh, retry, _] = timers(&zone);
+        let due = vouched + refresh.clamp(REFRESH_MIN, REFRESH_MAX);
+        let soon = retry.clamp(RETRY_MIN, RETRY_MAX).mul_f64(rand::random());
+        due.duration_since(SystemTime::now()).unwrap_or_default().min(soon)
     }
 
     fn until_expiry(&self) -> Option<Duration> {
         self.held.zone().as_ref()?;
         let expires = self.held.story().expires?;
         Some(expires.duration_since(SystemTime::now()).unwrap_or_default())
-    }
-
-    fn expire(&self) {
-        let name = self.held.terms().name.clone();
-        self.held.expire();
-        self.held.failed("expired: no primary has vouched for it in time");
-        tracing::error!(zone = %name, "a secondary zone has expired: its names get SERVFAIL");
     }
 
     fn refresh_wait(&mut self) -> Duration {
@@ -131,10 +128,11 @@ impl Keeper {
                 Err(why) => {
                     let (zone, address) = (&terms.name, primary.address);
                     tracing::warn!(%zone, primary = %address, "a primary is of no use: {why}");
-                    self.held.failed(format!("primary {address}: {why}"));
+                    self.held.primary_failed(address, &why);
                 }
             }
         }
+        self.held.tell(|story| story.failures += 1);
         Round::Failed
     }
 

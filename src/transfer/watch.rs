@@ -1,7 +1,6 @@
-//! Looks at a zone's file now and then, and reads it anew when it has changed. A file with faults changes nothing.
+//! Looks at a zone's file and those that it includes now and then, and reads them anew when one has changed. Files with
+//! faults change nothing.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
@@ -10,38 +9,25 @@ use tokio::time::sleep;
 use super::held::{Held, Source};
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::limits::WATCH_EVERY;
-use crate::zone::Zone;
-
-/// What tells one state of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    inode: u64,
-    octets: u64,
-    modified: (i64, i64),
-}
-
-fn mark(file: &Path) -> Option<Mark> {
-    let metadata = std::fs::metadata(file).ok()?;
-    let modified = (metadata.mtime(), metadata.mtime_nsec());
-    Some(Mark { inode: metadata.ino(), octets: metadata.len(), modified })
-}
+use crate::zone::{SourceFile, Zone};
 
 /// Runs as long as the zone is in the configuration.
 pub async fn keep(held: Arc<Held>) {
-    let Source::File { file, .. } = held.terms().source.clone() else { return };
-    let mut known = mark(&file);
-    let mut seen = known;
+    let mut seen = None;
     loop {
         sleep(WATCH_EVERY).await;
-        let now = mark(&file);
-        // Read when it has been left alone for one look: whoever writes it may be in the middle.
-        if now == known || now.is_none() || std::mem::replace(&mut seen, now) != now {
+        let files = held.files();
+        let now: Vec<_> = files.iter().map(SourceFile::changed).collect();
+        let changed = now.iter().any(Option::is_some).then_some(now);
+        // Read when they have been left alone for one look: whoever writes them may be in the middle.
+        if changed.is_none() || std::mem::replace(&mut seen, changed.clone()) != changed {
             continue;
         }
-        known = now;
         let own = Arc::clone(&held);
         if let Err(error) = spawn_blocking(move || log(&own, &read_again(&own))).await {
             tracing::error!(zone = %held.terms().name, %error, "a zone file failed; this is a fault of dnsfwd");
+            // Once for each of their states is enough.
+            held.set_files(files.iter().map(|file| SourceFile::about_to_read(&file.path)).collect());
         }
     }
 }
@@ -62,6 +48,7 @@ pub fn read_again(held: &Held) -> Reread {
         return Reread { diagnostics: Vec::new(), taken: false, changed: false, warning: None };
     };
     let loaded = Zone::load(&terms.name, file);
+    held.set_files(loaded.files.into());
     let diagnostics = loaded.diagnostics;
     let Some(zone) = loaded.zone else {
         let first = diagnostics.iter().find(|fault| fault.severity == Severity::Error);
@@ -97,9 +84,9 @@ fn log(held: &Held, reread: &Reread) {
     let serial = held.zone().as_ref().map(|zone| zone.serial());
     match (reread.taken, reread.changed) {
         (false, _) => {
-            tracing::error!(%zone, "the zone's file has changed and has faults: the old zone goes on")
+            tracing::error!(%zone, "what the zone is read from has changed and has faults: the old zone goes on")
         }
-        (true, true) => tracing::info!(%zone, serial, "the zone's file has changed and was read"),
+        (true, true) => tracing::info!(%zone, serial, "what the zone is read from has changed and was read"),
         (true, false) => {}
     }
 }

@@ -24,6 +24,7 @@
 mod answer;
 mod build;
 mod change;
+mod files;
 mod master;
 mod proof;
 mod record;
@@ -41,6 +42,7 @@ use crate::wire::name::Name;
 use crate::wire::write::Writer;
 
 pub use change::{Delta, History, Unfit};
+pub use files::SourceFile;
 pub use record::{Record, Records, Walk, equal_data};
 pub use serial::Serial;
 
@@ -65,6 +67,8 @@ pub struct Zone {
 pub struct Loaded {
     pub zone: Option<Zone>,
     pub diagnostics: Vec<Diagnostic>,
+    /// The zone's file and all that it includes, each once; with faults, as far as reading came.
+    pub files: Vec<SourceFile>,
 }
 
 /// What was answered, for the header and for whoever asks why.
@@ -126,7 +130,8 @@ impl Zone {
         let mut report = Report::default();
         read(&mut draft, &mut report);
         let zone = build::build(name, draft, &mut report);
-        Loaded { zone, diagnostics: report.finish() }
+        let files = report.take_files();
+        Loaded { zone, diagnostics: report.finish(), files }
     }
 
     pub fn name(&self) -> &Name {

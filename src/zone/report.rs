@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::files::SourceFile;
 use crate::config::diagnostic::{Diagnostic, Severity};
 
 /// Faults shown per zone: more than anybody reads at once, and each costs about 300 bytes.
@@ -27,6 +28,7 @@ pub struct Source {
 #[derive(Default)]
 pub struct Report {
     sources: Vec<Source>,
+    files: Vec<SourceFile>,
     errors: Kept,
     warnings: Kept,
     cursor: Cursor,
@@ -52,6 +54,18 @@ impl Report {
         let index = u16::try_from(self.sources.len()).ok()?;
         self.sources.push(Source { path: path.to_owned(), text });
         Some(index)
+    }
+
+    /// Notes a file that is about to be read, whether it can be or not.
+    pub fn reads(&mut self, path: &Path) {
+        // A file that is included twice counts as it was at first: what has changed between is noticed.
+        if self.files.iter().all(|known| known.path != path) {
+            self.files.push(SourceFile::about_to_read(path));
+        }
+    }
+
+    pub fn take_files(&mut self) -> Vec<SourceFile> {
+        std::mem::take(&mut self.files)
     }
 
     pub fn has_errors(&self) -> bool {

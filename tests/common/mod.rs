@@ -4,8 +4,10 @@
 //! Each test file uses a part of it, so that unused items are no sign of a fault here.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
+pub mod aws;
 pub mod client;
 pub mod dnsfwd;
+pub mod exchange;
 pub mod message;
 pub mod net;
 pub mod process;
@@ -14,6 +16,7 @@ pub mod stage;
 pub mod sys;
 pub mod target;
 
+pub use aws::Aws;
 pub use client::{Dug, Tcp, Udp, ask, ask_raw, ask_tcp, dig, kdig, parse};
 pub use dnsfwd::{Dnsfwd, Setup};
 pub use message::{Message, Parsed};

@@ -1,6 +1,24 @@
 //! AWS as the provisioner sees it: observe, ask for a step, look whether it is done. The trait has two sides: the SDK's,
 //! and the tests' own.
 
+pub mod amazon;
+mod ask;
+mod calls;
+mod ec2;
+mod errors;
+mod groups;
+mod help;
+mod map;
+mod observe;
+mod pending;
+mod ram;
+mod rate;
+mod resolver;
+mod shares;
+mod signed;
+mod vpn;
+mod xml;
+
 use super::plan::step::Step;
 use super::trouble::Trouble;
 use super::world::World;

@@ -8,6 +8,7 @@ use crate::cli::Common;
 use crate::compare::question::Question;
 use crate::compare::report::Reason;
 use crate::config::is_this_server;
+use crate::control::Asking;
 use crate::control::client::ask;
 use crate::control::protocol::Request;
 use crate::control::report::{Action, Explanation, Status};
@@ -42,8 +43,9 @@ impl Reasons {
     pub fn reason(&mut self, question: &Question) -> Option<Reason> {
         self.told(question)
             .or_else(|| {
-                let files = self.files.as_ref()?;
-                Some(files.explain(&question.name, question.rtype, self.client))
+                let (name, rtype) = (question.name.clone(), question.rtype);
+                let asking = Asking { name, rtype, client: self.client, listener: None };
+                self.files.as_ref()?.explain(&asking).ok()
             })
             .map(reason)
     }
@@ -52,7 +54,7 @@ impl Reasons {
         let socket = self.socket.as_ref().filter(|_| self.asked < COMPARE_EXPLAINED)?;
         self.asked += 1;
         let (name, rtype) = (question.name.to_string(), question.rtype_name());
-        ask(socket, &Request::Explain { name, rtype, client: self.client }).ok()
+        ask(socket, &Request::Explain { name, rtype, client: self.client, listener: None }).ok()
     }
 }
 
@@ -60,7 +62,7 @@ fn reason(explanation: Explanation) -> Reason {
     let decision = explanation.decision;
     let domain = decision.domain.unwrap_or_default();
     let what = match decision.action {
-        _ if !explanation.access.allowed => "client not in [server] allow".to_owned(),
+        _ if !explanation.access.allowed => format!("client not in {}", explanation.access.list),
         Action::Zone => format!("zone {domain}"),
         Action::Builtin => format!("built-in name {domain}"),
         Action::Forward => format!("rule {domain}"),
@@ -70,6 +72,7 @@ fn reason(explanation: Explanation) -> Reason {
     let loops = explanation.loops;
     Reason {
         what,
+        view: decision.view,
         because: loops.unwrap_or(decision.because),
         place: decision.place.map(|place| format!("{}:{}", place.file.display(), place.line)),
         endpoint: explanation.endpoint,

@@ -46,6 +46,9 @@ fn question_lines(report: &Report) -> Vec<String> {
         };
         lines.push(format!("{}{of} from {}", source.asked, source.name));
     }
+    if report.dnssec {
+        lines.push("asked with DO: signatures and AD are compared too".to_owned());
+    }
     if report.left_out > 0 {
         lines.push(format!("{} left out: ANY, transfers and the like can't be compared", report.left_out));
     }
@@ -84,8 +87,9 @@ fn group_lines(group: &Group, examples: usize, paint: Paint) -> String {
     if let Some(reason) = &group.reason {
         let endpoint = reason.endpoint.as_ref().map(|endpoint| format!(" to endpoint {endpoint}"));
         let place = reason.place.as_ref().map(|place| format!(" ({place})"));
-        let line =
-            format!("NEW: {}{}{}", reason.what, endpoint.unwrap_or_default(), place.unwrap_or_default());
+        let view = reason.view.as_ref().map(|view| format!(" of view {view}"));
+        let of = [view, endpoint, place].map(Option::unwrap_or_default).concat();
+        let line = format!("NEW: {}{of}", reason.what);
         page += &format!("  {line}\n");
         wrap(&reason.because).iter().for_each(|line| page += &format!("  {line}\n"));
     }

@@ -49,7 +49,7 @@ impl Drop for Folder {
     }
 }
 
-pub const ZONE: &str = "\
+const ZONE: &str = "\
 $TTL 300
 @         SOA    dnssrv root 2026010101 3600 600 86400 60
           NS     dnssrv

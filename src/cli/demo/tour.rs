@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::client::{Answer, Transport, ask};
 use super::company::{Actor, Company};
-use crate::control::{Core, rtype};
+use crate::control::{Asking, Core, rtype};
 use crate::wire::name::Name;
 
 /// A question of the tour, and the answer that is right.
@@ -182,7 +182,8 @@ impl<'a> Tour<'a> {
     fn rule(&self, stop: &Stop) -> String {
         let Ok(name) = Name::parse(stop.name) else { return String::new() };
         let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let explanation = self.core.explain(&name, number(stop.rtype), client);
+        let asking = Asking { name, rtype: number(stop.rtype), client, listener: None };
+        let Ok(explanation) = self.core.explain(&asking) else { return String::new() };
         let domain = explanation.decision.domain.unwrap_or_default();
         match explanation.endpoint {
             Some(endpoint) => format!("rule {domain} -> {endpoint}"),

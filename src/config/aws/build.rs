@@ -72,11 +72,17 @@ pub(in crate::config) fn aws(written: WrittenAws, faults: &mut Faults) -> Option
         Some(Subnet { id: id.value, cidr: subnet.cidr, az: subnet.az, place: subnet.place.location() })
     });
     let subnets = subnets.collect();
+    let follow_rules = written.follow_rules;
+    if let Some(At { place, .. }) = follow_rules.as_ref().filter(|_| written.follow.is_none()) {
+        let help = "add follow = \"5m\", which says how often";
+        faults.error("aws-follow", place, "`follow_rules` does nothing without `follow`", help);
+    }
     let aws = Aws {
         region: region?,
         owner: owner?,
         profile: written.profile,
         follow: written.follow,
+        follow_rules: follow_rules.map(|vpc| vpc.value),
         tags: written.tags,
         endpoints,
         rules,

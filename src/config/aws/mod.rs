@@ -2,6 +2,7 @@
 //! words, with the place that each was written at; asks AWS nothing, and has none of its types.
 
 mod build;
+mod followed;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::build::aws;
 pub use self::build::name_of;
+pub(super) use self::followed::last;
+pub use self::followed::{Followed, FollowedAddress, FollowedRule};
 use super::source::Location;
 use crate::wire::name::Name;
 
@@ -27,6 +30,8 @@ pub struct Aws {
     pub profile: Option<String>,
     /// How often a server that runs asks AWS for the addresses of inbound endpoints. None: never.
     pub follow: Option<Duration>,
+    /// The VPC whose rules the server takes over as its own, where the files say nothing of their domains.
+    pub follow_rules: Option<String>,
     /// On everything that is made.
     pub tags: BTreeMap<String, String>,
     /// Each name once.

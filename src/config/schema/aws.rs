@@ -38,6 +38,7 @@ pub(in crate::config) struct WrittenAws {
     pub owner: Option<String>,
     pub profile: Option<String>,
     pub follow: Option<Duration>,
+    pub follow_rules: Option<At<String>>,
     pub tags: BTreeMap<String, String>,
     pub endpoints: Vec<WrittenResolverEndpoint>,
     pub rules: Vec<WrittenResolverRule>,
@@ -130,6 +131,7 @@ pub(super) fn aws(section: &mut Section<'_, '_>, aws: &mut WrittenAws) {
     aws.profile =
         section.get("profile", string("\"network\"", |text| Ok(text.to_owned()))).or(aws.profile.take());
     aws.follow = section.get("follow", duration(FOLLOW)).or(aws.follow);
+    aws.follow_rules = section.get("follow_rules", at(id("vpc-"))).or(aws.follow_rules.take());
     section.set("tags", tags, &mut aws.tags);
     for (key, direction) in [("inbound", Direction::Inbound), ("outbound", Direction::Outbound)] {
         let read = |node: Node<'_>, faults: &mut Faults| {

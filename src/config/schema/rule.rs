@@ -57,6 +57,23 @@ impl Own {
 }
 
 impl WrittenRules {
+    /// A FORWARD rule of one domain that says nothing else.
+    pub fn add(&mut self, domain: At<Name>, endpoint: &str) {
+        let endpoint = At { value: shared(&mut self.endpoints, endpoint), place: domain.place.clone() };
+        self.rules.push(WrittenRule {
+            place: domain.place.clone(),
+            domains: 1,
+            networks: 0,
+            names_domains: true,
+            action: Some(Action::Forward),
+            has_endpoint_key: true,
+            endpoint: Some(endpoint),
+            follow_cname: defaults::FOLLOW_CNAME,
+            freshness: 0,
+        });
+        self.domains.push(domain);
+    }
+
     /// The place of a rule's own access list among those of all. None if there are too many.
     fn allow_at(&mut self, list: WrittenAccess) -> Option<u16> {
         let elements: WrittenAccessKey = list.iter().map(|element| element.value.clone()).collect();

@@ -21,7 +21,7 @@ struct Switch {
 }
 
 const FILES: &str = "a file or folder that BIND keeps for itself";
-const PROCESS: &str = "how BIND uses the machine; dnsfwd has bounds of its own (README, Configuration)";
+const PROCESS: &str = "how BIND uses the machine; dnsfwd has bounds of its own (dnsfwd manual configuration)";
 const RECURSION: &str = "about finding answers from the root down, which dnsfwd does not do: it asks targets";
 const VALIDATION: &str = "about DNSSEC validation, and nothing is validated here";
 const SIGNING: &str = "about signing zones, and nothing is signed here";
@@ -128,11 +128,8 @@ const NOT_NEEDED: [(&str, &[&str]); 10] = [
             "disable-algorithms",
             "disable-ds-digests",
             "dnssec-accept-expired",
-            "managed-keys",
             "nta-lifetime",
             "nta-recheck",
-            "trust-anchors",
-            "trusted-keys",
             "validate-except",
         ],
     ),
@@ -349,7 +346,7 @@ const CHANGED: [(&str, &[&str]); 3] = [
     ),
 ];
 
-const SWITCHES: [Switch; 17] = [
+const SWITCHES: [Switch; 16] = [
     Switch {
         name: "querylog",
         harmless: &["no", "false", "0"],
@@ -372,15 +369,6 @@ const SWITCHES: [Switch; 17] = [
         refused: (
             "zones that `rndc addzone` made are in a database of BIND's, and were not read",
             "write each as a [[zone]], or list them in named.conf and import again",
-        ),
-    },
-    Switch {
-        name: "dnssec-validation",
-        harmless: &["no", "false", "0"],
-        not_needed: "nothing is validated here either",
-        refused: (
-            "answers are not validated here: signatures and the AD bit pass through as targets give them",
-            "ask targets that validate, as most public resolvers and Route 53 Resolver can, over a way that you trust",
         ),
     },
     Switch {

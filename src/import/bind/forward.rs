@@ -31,7 +31,7 @@ pub(super) struct General {
 
 impl<'a> Translation<'a> {
     /// `forwarders` of the options or of the view: a rule for all names.
-    pub fn general_forwarders(&mut self, scope: &Scope<'a>, unit: &mut Unit) -> Option<General> {
+    pub fn general_forwarders(&mut self, scope: &Scope<'a>, unit: &mut Unit<'a>) -> Option<General> {
         let statement = scope.find("forwarders");
         let policy = scope.find("forward");
         let recursion = scope.is_on("recursion", true);
@@ -123,7 +123,7 @@ impl<'a> Translation<'a> {
     }
 
     /// `type forward`, and `type stub` and `static-stub`, which name servers too.
-    pub fn forward_zone(&mut self, zone: &'a Statement, name: &str, scope: &Scope<'a>, unit: &mut Unit) {
+    pub fn forward_zone(&mut self, zone: &'a Statement, name: &str, scope: &Scope<'a>, unit: &mut Unit<'a>) {
         if !scope.is_on("recursion", true) {
             return self.not_needed(
                 zone,
@@ -187,7 +187,7 @@ impl<'a> Translation<'a> {
     }
 
     /// A rule below a zone answered here: BIND asks it only if the zone delegates the name.
-    pub fn rules_below_zones(&mut self, unit: &Unit) {
+    pub fn rules_below_zones(&mut self, unit: &Unit<'a>) {
         let mut found = Vec::new();
         for rule in &unit.rules {
             let Some(domain) = rule.domains.first() else { continue };
@@ -206,7 +206,7 @@ impl<'a> Translation<'a> {
     }
 
     /// The reverse names of private networks. BIND answers them itself, but not where `forward only` sends them away.
-    pub fn private_names(&mut self, scope: &Scope<'a>, general: Option<&General>, unit: &mut Unit) {
+    pub fn private_names(&mut self, scope: &Scope<'a>, general: Option<&General>, unit: &mut Unit<'a>) {
         let switch = scope.find("empty-zones-enable");
         let empty_zones = scope.is_on("empty-zones-enable", true);
         let forwarded = general.filter(|general| general.only || !empty_zones);
@@ -231,7 +231,12 @@ impl<'a> Translation<'a> {
         }
     }
 
-    fn disable_empty_zone(&mut self, statement: &'a Statement, general: Option<&General>, unit: &mut Unit) {
+    fn disable_empty_zone(
+        &mut self,
+        statement: &'a Statement,
+        general: Option<&General>,
+        unit: &mut Unit<'a>,
+    ) {
         let name = statement.first_word().trim_end_matches('.').to_ascii_lowercase();
         let covered = unit.rules.iter().any(|rule| covers(rule, &name));
         match general {
@@ -254,7 +259,7 @@ impl<'a> Translation<'a> {
         }
     }
 
-    fn forward_private(&mut self, general: &General, unit: &mut Unit) {
+    fn forward_private(&mut self, general: &General, unit: &mut Unit<'a>) {
         if !general.targets.iter().any(is_private) {
             let what = "reverse names of private networks are answered here with NXDOMAIN (RFC 6303); with `forward \
                         only` BIND asks the forwarders for them, which are public and know none";

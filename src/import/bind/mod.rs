@@ -2,12 +2,14 @@
 //! running server, and runs none of BIND's programs.
 
 mod access;
+mod delegations;
 mod fates;
 mod files;
 mod forms;
 mod forward;
 mod grammar;
 mod lexer;
+mod listen;
 mod logging;
 mod options;
 mod peers;
@@ -15,6 +17,7 @@ mod rows;
 mod shape;
 mod translation;
 mod tree;
+mod validation;
 mod value;
 mod views;
 mod zonefile;
@@ -52,5 +55,5 @@ pub fn is_text(text: &str) -> bool {
 /// Reads `named.conf` and all that it includes.
 pub fn import(source: &Path, options: &Options) -> Result<Imported, Unreadable> {
     let whole = files::read(source, options.bind_version)?;
-    Ok(translation::run(source, &whole, options.bind_version))
+    Ok(translation::run(source, &whole, options))
 }

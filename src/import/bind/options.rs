@@ -1,13 +1,11 @@
-//! The options that have a key of ours: where to listen, what to keep and for how long, and the bounds of the server.
-
-use std::net::{IpAddr, SocketAddr};
+//! The options that have a key of ours: what to keep and for how long, and the bounds of the server.
 
 use super::translation::{Refusal, Scope, Translation};
-use super::tree::{Item, Statement};
+use super::tree::Statement;
 use super::value;
 use crate::config::units::{format_duration, format_size};
 use crate::import::Outcome;
-use crate::import::draft::{Setting, Value, set};
+use crate::import::draft::{Value, set};
 use std::time::Duration;
 
 /// Bounds of our keys, in seconds; the schema has the reasons.
@@ -268,137 +266,6 @@ impl<'a> Translation<'a> {
             }
             Err(refusal) => self.refused(statement, refusal),
         }
-    }
-
-    fn listeners(&mut self) {
-        let scope = Scope { view: None, options: self.options };
-        let port_statement = scope.find("port");
-        let port = port_statement.and_then(|found| value::integer(found.first_word())).unwrap_or(53) as u16;
-        let mut listen = Vec::new();
-        let mut from = port_statement.map(|found| found.place.clone());
-        for (name, wildcard) in [("listen-on-v6", "[::]"), ("listen-on", "0.0.0.0")] {
-            let statements: Vec<&Statement> =
-                self.options.iter().filter(|statement| statement.name() == name).collect();
-            if statements.is_empty() {
-                listen.push(format!("{wildcard}:{port}"));
-            }
-            for statement in statements {
-                match self.listen_on(statement, port, wildcard) {
-                    Ok(addresses) => {
-                        self.translated(statement, "[server] listen");
-                        from.get_or_insert_with(|| statement.place.clone());
-                        listen.extend(addresses);
-                    }
-                    Err(refusal) => {
-                        self.refused(statement, refusal);
-                        listen.push(format!("{wildcard}:{port}"));
-                    }
-                }
-            }
-        }
-        let mut seen = std::collections::HashSet::new();
-        listen.retain(|address| seen.insert(address.clone()));
-        if let Some(statement) = port_statement {
-            match port {
-                0 => self.refused(statement, Refusal::new("0 is no port to listen on", "write a port")),
-                _ => self.translated(statement, "[server] listen"),
-            }
-        }
-        let Some(place) = from.filter(|_| port != 0) else { return };
-        if listen.is_empty() {
-            let refusal =
-                Refusal::new("BIND listens nowhere, and dnsfwd on port 53 of all addresses", "write listen");
-            if let Some(statement) = scope.find("listen-on").or(scope.find("listen-on-v6")) {
-                self.refused(statement, refusal);
-            }
-            return;
-        }
-        self.draft.server.insert(0, Setting { key: "listen", value: Value::texts(listen), from: place });
-    }
-
-    fn listen_on(&mut self, statement: &'a Statement, port: u16, any: &str) -> Result<Vec<String>, Refusal> {
-        let words: Vec<&str> = statement.words().collect();
-        let after = |name: &str| {
-            words
-                .iter()
-                .position(|word| word.eq_ignore_ascii_case(name))
-                .and_then(|at| words.get(at + 1).copied())
-        };
-        if after("tls").is_some_and(|tls| !tls.eq_ignore_ascii_case("none")) || after("http").is_some() {
-            let why = "there is no DNS over TLS or HTTPS towards clients; plain DNS is served on all addresses instead";
-            return Err(Refusal::new(
-                why,
-                "write `listen` as it should be, and put a TLS proxy before it if needed",
-            ));
-        }
-        if after("proxy").is_some() {
-            return Err(Refusal::new(
-                "the PROXY protocol is not spoken",
-                "let clients reach this server directly",
-            ));
-        }
-        let port = after("port").and_then(value::integer).map_or(port, |port| port as u16);
-        if port == 0 {
-            return Err(Refusal::new("0 is no port to listen on", "write a port"));
-        }
-        let mut addresses = Vec::new();
-        self.listen_addresses(statement.body(), port, any, 0, &mut addresses)?;
-        Ok(addresses)
-    }
-
-    fn listen_addresses(
-        &mut self,
-        elements: &'a [Statement],
-        port: u16,
-        any: &str,
-        depth: usize,
-        addresses: &mut Vec<String>,
-    ) -> Result<(), Refusal> {
-        let by_interface = |text: String| {
-            let why = format!(
-                "{text}: which of this machine's addresses are meant is not worked out here; dnsfwd \
-                               listens on all of them instead"
-            );
-            Refusal::new(why, "write the addresses of its interfaces into `listen`")
-        };
-        if depth > crate::limits::IMPORT_NESTING {
-            return Err(Refusal::new("the list names itself", "take it out of itself"));
-        }
-        for element in elements {
-            let items = &element.items;
-            match (items.first().and_then(Item::text), items.as_slice()) {
-                (None, [inner]) if inner.group().is_some() => {
-                    self.listen_addresses(
-                        inner.group().unwrap_or_default(),
-                        port,
-                        any,
-                        depth + 1,
-                        addresses,
-                    )?;
-                }
-                (None, _) => return Err(by_interface(format!("`{}` takes addresses out", element.shown()))),
-                (Some("none"), [_]) => {}
-                // All addresses that this machine has.
-                (Some("any" | "localhost" | "localnets"), [_]) => addresses.push(format!("{any}:{port}")),
-                (Some(text), [_]) => {
-                    match (text.parse::<IpAddr>(), self.acls.get(&text.to_ascii_lowercase()).copied()) {
-                        (Ok(address), _) => addresses.push(SocketAddr::new(address, port).to_string()),
-                        (Err(_), Some(acl)) => {
-                            self.listen_addresses(acl.body(), port, any, depth + 1, addresses)?;
-                            self.used_acls
-                                .entry(text.to_ascii_lowercase())
-                                .or_insert_with(|| text.to_owned());
-                            if !self.has_entry(acl) {
-                                self.translated(acl, "[server] listen");
-                            }
-                        }
-                        (Err(_), None) => return Err(by_interface(format!("`{text}`"))),
-                    }
-                }
-                _ => return Err(by_interface(format!("`{}` is a network", element.shown()))),
-            }
-        }
-        Ok(())
     }
 }
 

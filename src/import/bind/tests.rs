@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::grammar::{self, In};
 use super::tree::Statement;
-use super::{Version, fates, files, options};
+use super::{Version, fates, files, options, validation};
 use crate::import::{Imported, Options};
 
 /// What the files about zones and views translate.
@@ -46,6 +46,7 @@ fn every_statement_has_an_outcome() {
             let known = fates::has(name)
                 || options::ELSEWHERE.contains(&name)
                 || options::HERE.contains(&name)
+                || validation::HERE.contains(&name)
                 || OF_ZONES.contains(&name)
                 || (place == In::TOP && (OF_THE_TOP.contains(&name) || name == "view"));
             assert!(known, "`{name}` in {}", place.title());

@@ -5,12 +5,16 @@ use std::collections::{HashMap, HashSet, hash_map};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::Version;
+use super::delegations::Parent;
 use super::fates::{self, Fate};
 use super::files::Whole;
 use super::tree::Statement;
+use super::zonefile::Copied;
 use crate::import::draft::{Rule, Zone};
-use crate::import::{Draft, Entry, Imported, Kind, Outcome, Place, Receipt, WrittenFile};
+use crate::import::{Draft, Entry, Imported, Kind, Options, Outcome, Place, Receipt, WrittenFile};
 
 /// What differs between the versions when nothing is written.
 impl Version {
@@ -22,6 +26,8 @@ impl Version {
 
 pub(super) struct Translation<'a> {
     pub version: Version,
+    /// The addresses of this machine, each with its network.
+    pub interfaces: Vec<IpNet>,
     /// Where relative paths of zone files begin, and where they may be found too.
     pub base: PathBuf,
     pub home: PathBuf,
@@ -39,7 +45,7 @@ pub(super) struct Translation<'a> {
     pub used_keys: HashMap<String, String>,
     pub used_servers: HashSet<String>,
     /// Where each zone file went.
-    pub zone_files: HashMap<PathBuf, String>,
+    pub zone_files: HashMap<PathBuf, Copied>,
 }
 
 /// What holds for a set of zones: the options, and those of the view that they are in.
@@ -51,9 +57,11 @@ pub(super) struct Scope<'a> {
 
 /// Rules and zones of the general part or of a view.
 #[derive(Default)]
-pub(super) struct Unit {
+pub(super) struct Unit<'a> {
     pub rules: Vec<Rule>,
     pub zones: Vec<Zone>,
+    /// Zones of ours that hand names on.
+    pub parents: Vec<Parent<'a>>,
     /// Names of all zones of the source, with their places: a second one is refused.
     pub seen: HashMap<String, Place>,
 }
@@ -86,11 +94,12 @@ impl Refusal {
     }
 }
 
-pub(super) fn run(source: &Path, whole: &Whole, version: Version) -> Imported {
+pub(super) fn run(source: &Path, whole: &Whole, options: &Options) -> Imported {
     let home = source.parent().unwrap_or(Path::new("")).to_path_buf();
     let name = source.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut translation = Translation {
-        version,
+        version: options.bind_version,
+        interfaces: super::listen::interfaces(options.interfaces.as_ref()),
         base: whole.directory.clone().unwrap_or_else(|| home.clone()),
         home,
         top: &whole.statements,
@@ -208,6 +217,9 @@ impl<'a> Translation<'a> {
 
     /// True if there was an outcome by the name alone.
     pub fn by_fate(&mut self, statement: &Statement) -> bool {
+        if self.validation(statement) {
+            return true;
+        }
         match fates::of(statement) {
             Some(Fate::NotNeeded(why)) => self.not_needed(statement, why),
             Some(Fate::Changed(what)) => self.changed(statement, what),

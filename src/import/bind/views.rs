@@ -37,7 +37,7 @@ impl<'a> Translation<'a> {
     }
 
     /// Rules and zones of the general part, or of one view.
-    fn unit(&mut self, scope: &Scope<'a>, zones: &[&'a Statement]) -> Unit {
+    fn unit(&mut self, scope: &Scope<'a>, zones: &[&'a Statement]) -> Unit<'a> {
         let mut unit = Unit::default();
         let general = self.general_forwarders(scope, &mut unit);
         for zone in zones {
@@ -46,6 +46,7 @@ impl<'a> Translation<'a> {
         let general = self.general_of(&unit, general, zones);
         self.private_names(scope, general.as_ref(), &mut unit);
         self.rules_below_zones(&unit);
+        self.delegated(scope, general.as_ref(), &mut unit);
         self.recursion(scope, general.is_some());
         unit
     }

@@ -4,23 +4,38 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::delegations::{self, Delegation};
 use super::translation::Refusal;
-use crate::config::{Diagnostic, Severity};
+use crate::config::Severity;
 use crate::import::plain;
 use crate::limits::{IMPORT_FILES, IMPORT_INCLUDE_DEPTH};
 use crate::wire::name::Name;
-use crate::zone::Zone;
+use crate::zone::{Loaded, Zone};
+
+/// Where a zone's file went, and what the zone delegates.
+#[derive(Clone)]
+pub(super) struct Copied {
+    /// Relative to the folder of the configuration.
+    pub path: String,
+    pub delegations: Arc<[Delegation]>,
+}
 
 /// Files to write, with their paths beside the configuration.
 type Copies = Vec<(PathBuf, Vec<u8>)>;
 
 /// `base` is where BIND begins with relative paths; `to` is where the copy goes.
-pub(super) fn copy(name: &str, path: &Path, base: &Path, to: &str) -> Result<Copies, Refusal> {
+pub(super) fn copy(
+    name: &str,
+    path: &Path,
+    base: &Path,
+    to: &str,
+) -> Result<(Copies, Vec<Delegation>), Refusal> {
     let mut copier = Copier { base, to, known: HashMap::new(), copies: Vec::new() };
     copier.copy(path, 0)?;
-    check(name, &copier.copies)?;
-    Ok(copier.copies)
+    let delegations = check(name, &copier.copies)?;
+    Ok((copier.copies, delegations))
 }
 
 struct Copier<'a> {
@@ -94,11 +109,11 @@ fn first_word(text: &str) -> (&str, &str) {
 }
 
 /// Reads the copies as the server will.
-fn check(name: &str, copies: &Copies) -> Result<(), Refusal> {
+fn check(name: &str, copies: &Copies) -> Result<Vec<Delegation>, Refusal> {
     let name = Name::parse(name).map_err(|error| Refusal::new(error.to_string(), "correct the name"))?;
     let (first, contents) = &copies[0];
     if copies.len() == 1 {
-        return judge(&Zone::parse_bytes(&name, contents, first).diagnostics);
+        return judge(&Zone::parse_bytes(&name, contents, first));
     }
     let folder = Scratch::new().map_err(|error| {
         Refusal::new(
@@ -111,12 +126,13 @@ fn check(name: &str, copies: &Copies) -> Result<(), Refusal> {
         fs::write(&to, contents)
             .map_err(|error| Refusal::new(plain(&error), "set TMPDIR to another folder"))?;
     }
-    judge(&Zone::load(&name, &folder.0.join(first.file_name().unwrap_or_default())).diagnostics)
+    judge(&Zone::load(&name, &folder.0.join(first.file_name().unwrap_or_default())))
 }
 
-fn judge(diagnostics: &[Diagnostic]) -> Result<(), Refusal> {
-    match diagnostics.iter().find(|fault| fault.severity == Severity::Error) {
-        None => Ok(()),
+/// The zone's delegations, if it has no fault.
+fn judge(loaded: &Loaded) -> Result<Vec<Delegation>, Refusal> {
+    match loaded.diagnostics.iter().find(|fault| fault.severity == Severity::Error) {
+        None => Ok(loaded.zone.as_ref().map(delegations::of).unwrap_or_default()),
         Some(fault) => {
             let why = format!("its file has a fault, in line {}: {}", fault.line, fault.message);
             Err(Refusal::new(why, format!("{}, and import again", fault.help)))

@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::delegations::Parent;
 use super::forward::General;
 use super::translation::{Refusal, Scope, Translation, Unit, named};
 use super::tree::Statement;
+use super::zonefile::Copied;
 use super::{value, zonefile};
 use crate::import::draft::{Setting, Value, Zone, free_name};
 use crate::import::{Outcome, Place, WrittenFile};
@@ -26,7 +28,7 @@ const PARTS: [&str; 10] = [
 
 impl<'a> Translation<'a> {
     /// Any zone statement. `others` are the views before, for `in-view`.
-    pub fn zone(&mut self, zone: &'a Statement, scope: &Scope<'a>, unit: &mut Unit) {
+    pub fn zone(&mut self, zone: &'a Statement, scope: &Scope<'a>, unit: &mut Unit<'a>) {
         let name = match domain(zone.first_word()) {
             Ok(name) => name,
             Err(refusal) => return self.refused(zone, refusal),
@@ -56,7 +58,7 @@ impl<'a> Translation<'a> {
             "" => self.in_view(zone, name, scope, unit),
             _ => self.other(zone, &kind),
         }
-        self.zone_statements(zone, &kind);
+        self.zone_statements(zone, &kind, unit);
     }
 
     fn other(&mut self, zone: &'a Statement, kind: &str) {
@@ -72,7 +74,7 @@ impl<'a> Translation<'a> {
     }
 
     /// What stands in a zone and is not what its own entry is about.
-    fn zone_statements(&mut self, zone: &'a Statement, kind: &str) {
+    fn zone_statements(&mut self, zone: &'a Statement, kind: &str, unit: &Unit<'a>) {
         let has_data = matches!(kind, "primary" | "master" | "secondary" | "slave" | "");
         for statement in zone.body() {
             let name = statement.name();
@@ -82,6 +84,9 @@ impl<'a> Translation<'a> {
                 continue;
             }
             match name.as_str() {
+                // What they mean is known when all rules are.
+                "forwarders" | "forward"
+                    if unit.parents.iter().any(|parent| std::ptr::eq(parent.zone, zone)) => {}
                 "forwarders" | "forward" => self.delegations(statement),
                 "allow-query"
                 | "allow-transfer"
@@ -148,7 +153,7 @@ impl<'a> Translation<'a> {
         }
     }
 
-    fn primary(&mut self, zone: &'a Statement, name: String, scope: &Scope<'a>, unit: &mut Unit) {
+    fn primary(&mut self, zone: &'a Statement, name: String, scope: &Scope<'a>, unit: &mut Unit<'a>) {
         let Some(file) = named(zone.body(), "file") else {
             let why = "its records are not in a file";
             return self
@@ -164,10 +169,11 @@ impl<'a> Translation<'a> {
                 Refusal::new("its file is in BIND's raw format, which can't be read", what_to_do),
             );
         }
-        let copied = match self.zone_file(&name, Path::new(file.first_word())) {
+        let Copied { path: copied, delegations } = match self.zone_file(&name, Path::new(file.first_word())) {
             Ok(copied) => copied,
             Err(refusal) => return self.refused(zone, refusal),
         };
+        unit.parents.push(Parent { zone, name: name.clone(), delegations });
         let from = &zone.place;
         let mut ours = Zone { name: name.clone(), settings: Vec::new(), from: from.clone() };
         ours.settings.push(Setting {
@@ -197,10 +203,10 @@ impl<'a> Translation<'a> {
     }
 
     /// Copies the file, and what it includes, if our own reader finds no fault in it.
-    fn zone_file(&mut self, name: &str, path: &Path) -> Result<String, Refusal> {
+    fn zone_file(&mut self, name: &str, path: &Path) -> Result<Copied, Refusal> {
         let path = self.existing(path);
         if let Some(copied) =
-            self.zone_files.get(&path).filter(|copied| copied.starts_with(&format!("zones/{name}")))
+            self.zone_files.get(&path).filter(|copied| copied.path.starts_with(&format!("zones/{name}")))
         {
             return Ok(copied.clone());
         }
@@ -214,12 +220,13 @@ impl<'a> Translation<'a> {
             false => stem.to_owned(),
         };
         let copied = format!("zones/{stem}.zone");
-        let files = zonefile::copy(name, &path, &self.base, &copied)?;
+        let (files, delegations) = zonefile::copy(name, &path, &self.base, &copied)?;
         self.files.extend(files.into_iter().map(|(path, contents)| WrittenFile {
             path,
             contents,
             secret: false,
         }));
+        let copied = Copied { path: copied, delegations: delegations.into() };
         self.zone_files.insert(path, copied.clone());
         Ok(copied)
     }
@@ -234,7 +241,7 @@ impl<'a> Translation<'a> {
         }
     }
 
-    fn secondary(&mut self, zone: &'a Statement, name: String, scope: &Scope<'a>, unit: &mut Unit) {
+    fn secondary(&mut self, zone: &'a Statement, name: String, scope: &Scope<'a>, unit: &mut Unit<'a>) {
         let list = named(zone.body(), "primaries").or_else(|| named(zone.body(), "masters"));
         let peers = match list.map(|list| self.peers(list)) {
             Some(Ok(peers)) if !peers.is_empty() => peers,
@@ -250,6 +257,12 @@ impl<'a> Translation<'a> {
         ours.settings.push(Setting { key: "primaries", value: primaries, from: list.place.clone() });
         self.translated(zone, format!("[[zone]] {name} with primaries; its copy is kept in [server] state"));
         self.needs_state(&zone.place);
+        if scope.is_on("recursion", true) {
+            let what = "what a secondary zone delegates is not in the files that were read: for such names BIND asks \
+                        forwarders or the servers that they are delegated to, and dnsfwd gives the referral; add a \
+                        [[rule]] for each that clients ask for";
+            self.note(&zone.place, "delegations of secondary zones", what);
+        }
         self.zone_keys(zone, scope, &mut ours, false);
         unit.zones.push(ours);
     }
@@ -261,7 +274,7 @@ impl<'a> Translation<'a> {
         }
     }
 
-    fn stub(&mut self, zone: &'a Statement, name: &str, scope: &Scope<'a>, unit: &mut Unit) {
+    fn stub(&mut self, zone: &'a Statement, name: &str, scope: &Scope<'a>, unit: &mut Unit<'a>) {
         if !scope.is_on("recursion", true) {
             return self
                 .not_needed(zone, "with `recursion no` BIND asks nobody, and answers from its zones alone");
@@ -291,7 +304,7 @@ impl<'a> Translation<'a> {
     }
 
     /// A zone of another view, by its name: the same data.
-    fn in_view(&mut self, zone: &'a Statement, name: String, scope: &Scope<'a>, unit: &mut Unit) {
+    fn in_view(&mut self, zone: &'a Statement, name: String, scope: &Scope<'a>, unit: &mut Unit<'a>) {
         let other = named(zone.body(), "in-view").map(Statement::first_word).unwrap_or_default();
         let view =
             self.top.iter().find(|statement| statement.name() == "view" && statement.first_word() == other);
@@ -458,7 +471,7 @@ impl<'a> Translation<'a> {
     /// The rule for all names that a zone "." makes.
     pub fn general_of(
         &self,
-        unit: &Unit,
+        unit: &Unit<'a>,
         general: Option<General>,
         zones: &[&'a Statement],
     ) -> Option<General> {

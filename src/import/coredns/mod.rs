@@ -5,6 +5,7 @@ mod block;
 mod plugins;
 mod reader;
 mod settings;
+mod transfers;
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Plugins that answer: hosts, file and forward, in the order in which CoreDNS asks them.
+//! Plugins that answer: hosts, file, secondary and forward, in the order in which CoreDNS asks them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -21,6 +21,12 @@ pub(super) fn translate(whole: &mut Whole, files: &mut Files) -> Result<(), Unre
         for plugin in whole.blocks[at].all("file").cloned().collect::<Vec<_>>() {
             file(whole, &mut block, &plugin, files);
         }
+        for plugin in whole.blocks[at].all("secondary").cloned().collect::<Vec<_>>() {
+            super::transfers::secondary(whole, &mut block, &plugin);
+        }
+        for plugin in whole.blocks[at].all("transfer").cloned().collect::<Vec<_>>() {
+            super::transfers::transfer(whole, &block, &plugin);
+        }
         for plugin in whole.blocks[at].all("forward").cloned().collect::<Vec<_>>() {
             forward(whole, &mut block, &plugin, files)?;
         }
@@ -31,10 +37,10 @@ pub(super) fn translate(whole: &mut Whole, files: &mut Files) -> Result<(), Unre
 }
 
 /// What has been answered in one block so far.
-struct Answered {
-    at: usize,
+pub(super) struct Answered {
+    pub at: usize,
     /// Zones that no later plugin sees.
-    closed: Vec<Name>,
+    pub closed: Vec<Name>,
     forwards: Vec<Forward>,
 }
 
@@ -52,7 +58,7 @@ impl Forward {
 }
 
 /// The zones that a plugin names behind its first arguments, or else those of its block.
-fn zones(whole: &mut Whole, at: usize, texts: &[&str], plugin: &Plugin) -> Vec<Name> {
+pub(super) fn zones(whole: &mut Whole, at: usize, texts: &[&str], plugin: &Plugin) -> Vec<Name> {
     if texts.is_empty() {
         return whole.blocks[at].zones.clone();
     }
@@ -331,7 +337,7 @@ fn targets(
 }
 
 /// `ADDRESS[:PORT]`, with IPv6 in brackets if a port is there.
-fn address(text: &str) -> Option<SocketAddr> {
+pub(super) fn address(text: &str) -> Option<SocketAddr> {
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         return Some(SocketAddr::new(ip, 53));
     }

@@ -241,7 +241,7 @@ fn other(whole: &mut Whole, plugin: &Plugin) {
     let plan = &mut whole.plan;
     let first = node.arguments().next().map(str::to_owned);
     match node.name() {
-        "hosts" | "file" | "forward" | "cache" | "acl" | "bind" => {}
+        "hosts" | "file" | "secondary" | "transfer" | "forward" | "cache" | "acl" | "bind" => {}
         "prometheus" => {
             let address =
                 first.unwrap_or_else(|| "localhost:9153".to_owned()).replace("localhost", "127.0.0.1");
@@ -277,18 +277,22 @@ fn other(whole: &mut Whole, plugin: &Plugin) {
             "this server passes queries and answers on as they are",
             "keep it on the targets' side, or do without",
         ),
-        "secondary" => plan.refused(
+        "tsig" => plan.refused(
             said,
-            "the zone is transferred from other servers, which this server does not do",
-            "add a rule for the zone with those servers as targets, or keep a copy of the file up to date",
+            "a key has one algorithm here, and CoreDNS takes a secret for all of them",
+            "write a [[key]] with its algorithm, and `key:NAME` into the lists of [[zone]] that want it",
         ),
-        "transfer" | "tsig" | "sign" | "dnssec" => plan.refused(
+        "sign" | "dnssec" => plan.refused(
             said,
-            "zones are answered from files as they are, and to no secondaries",
-            "sign them before, and let secondaries ask another server",
+            "zones are answered as they are, with the signatures that they bring",
+            "sign them before, or leave the zone with CoreDNS and make it a rule to that server",
         ),
         "auto" => plan.refused(said, "each zone is named by itself here", "write a [[zone]] for each file"),
-        "view" => plan.refused(said, "all clients get the same answers here", "write what all of them need"),
+        "view" => plan.refused(
+            said,
+            "who gets this block is said by an expression, and views here are chosen by networks",
+            "write a [[view]] with the networks of these clients, and the block's rules and zones in it",
+        ),
         "tls" => plan.refused(
             said,
             "clients are answered over UDP and TCP alone",

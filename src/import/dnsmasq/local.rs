@@ -73,6 +73,11 @@ fn option(whole: &mut Whole<'_>, line: &Line, parts: &[&str], said: &Said) -> Re
             (owner()?, "MX", format!("{} {target}", number(2, 1)?))
         }
         "caa-record" => (owner()?, "CAA", format!("{} {} {}", number(1, 0)?, part(2), quoted(&part(3)))),
+        "dns-rr" => {
+            let number =
+                part(1).parse::<u16>().map_err(|_| format!("`{}` is no number of a type", part(1)))?;
+            return unknown(whole, owner()?, number, &part(2), said);
+        }
         "naptr-record" => {
             let [flags, service, regexp] = [3, 4, 5].map(|at| quoted(&part(at)));
             let rdata =
@@ -82,6 +87,19 @@ fn option(whole: &mut Whole<'_>, line: &Line, parts: &[&str], said: &Said) -> Re
         _ => return Ok(()),
     };
     whole.plan.record(said, Record { owner, ttl, rtype: rtype.to_owned(), rdata });
+    Ok(())
+}
+
+/// A record of any type by its number and its octets, which may have colons or blanks between them.
+fn unknown(whole: &mut Whole<'_>, owner: Name, rtype: u16, data: &str, said: &Said) -> Result<(), String> {
+    let digits: String = data.chars().filter(|c| !matches!(c, ':' | ' ' | '-')).collect();
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(format!("`{data}` is no octets in hexadecimal"));
+    }
+    // RFC 3597 section 5, for known types too.
+    let rdata = format!("\\# {} {digits}", digits.len() / 2);
+    let record = Record { owner, ttl: ttl(whole), rtype: crate::control::rtype::show(rtype), rdata };
+    whole.plan.record(said, record);
     Ok(())
 }
 

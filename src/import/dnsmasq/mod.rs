@@ -1,4 +1,4 @@
-//! dnsmasq: its configuration with all that it includes, read as dnsmasq 2.92 reads it. Takes over what it does with
+//! dnsmasq: its configuration with all that it includes, read as dnsmasq (2.90 is the version tested) reads it. Takes over what it does with
 //! names; leases of its DHCP are no names that stand in a file.
 
 mod lexer;

@@ -1,4 +1,4 @@
-//! The options of dnsmasq 2.92 by what they take and what they are about. Those with a meaning of their own here are
+//! The options of dnsmasq by what they take and what they are about. Those with a meaning of their own here are
 //! translated in `translate`; of all others this says why they are left out.
 
 /// Whether something stands behind `=`.
@@ -71,6 +71,7 @@ const GROUPS: &[Group] = &[
             "server",
             "servers-file",
             "srv-host",
+            "dns-rr",
             "txt-record",
         ],
     ),
@@ -221,7 +222,6 @@ const GROUPS: &[Group] = &[
             "add-cpe-id",
             "alias",
             "bogus-nxdomain",
-            "dns-rr",
             "dynamic-host",
             "except-interface",
             "filter-rr",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Plan, Said, Value};
+use super::{Plan, Said, Target, Value, set};
 use crate::config::Severity;
 use crate::import::WrittenFile;
 use crate::import::draft::{Setting, Zone, free_name};
@@ -31,12 +31,24 @@ pub enum Spread {
     Below,
 }
 
+/// Where a zone's content is from.
+#[derive(Debug)]
+enum Origin {
+    /// Written record by record.
+    Records,
+    /// A file that the source has.
+    File(Vec<u8>),
+    /// It is transferred.
+    Primaries,
+}
+
 #[derive(Debug)]
 pub(super) struct Made {
     said: Said,
     spread: Spread,
-    /// A file that the source has, in place of records.
-    file: Option<Vec<u8>>,
+    origin: Origin,
+    /// Keys of its `[[zone]]` beside where its content is from.
+    settings: Vec<Setting>,
     records: Vec<(Said, Record)>,
     lone: bool,
     /// What keeps its names from being forwarded.
@@ -85,8 +97,36 @@ impl Plan {
         if has_include {
             return Err("the zone's file includes others, which are not copied".to_owned());
         }
-        self.zones.insert(name.clone(), Made { file: Some(octets), ..Made::new(said, false) });
+        self.zones.insert(name.clone(), Made { origin: Origin::File(octets), ..Made::new(said, false) });
         Ok(())
+    }
+
+    /// A zone that is transferred from primaries. Errors: it is answered already.
+    pub fn secondary(&mut self, said: &Said, name: &Name, primaries: &[Target]) -> Result<(), String> {
+        if let Some(there) = self.zones.get(name) {
+            return Err(format!("`{name}` is answered from {} already", there.said.place));
+        }
+        let value = Value::texts(primaries.iter().map(|primary| primary.address.clone()));
+        let settings = vec![Setting { key: "primaries", value, from: said.place.clone() }];
+        self.zones
+            .insert(name.clone(), Made { origin: Origin::Primaries, settings, ..Made::new(said, false) });
+        if !self.draft.server.iter().any(|setting| setting.key == "state") {
+            set(&mut self.draft.server, "state", Value::text("/var/lib/dnsfwd"), &said.place);
+        }
+        Ok(())
+    }
+
+    /// Sets a key of a zone that was declared, and says nothing of it.
+    pub fn zone_key(&mut self, name: &Name, said: &Said, key: &'static str, value: Value) {
+        if let Some(made) = self.zones.get_mut(name) {
+            set(&mut made.settings, key, value, &said.place);
+        }
+    }
+
+    /// Zones that come as a whole, from a file or from primaries.
+    pub fn whole_zones(&self) -> Vec<Name> {
+        let whole = |(_, made): &(&Name, &Made)| !matches!(made.origin, Origin::Records);
+        self.zones.iter().filter(whole).map(|(name, _)| name.clone()).collect()
     }
 
     /// Keeps the reverse names of a private network here, with a record among them: as this server does by itself, unless
@@ -112,7 +152,8 @@ impl Made {
         Made {
             said: said.clone(),
             spread: Spread::No,
-            file: None,
+            origin: Origin::Records,
+            settings: Vec::new(),
             records: Vec::new(),
             lone,
             closed: Vec::new(),
@@ -140,11 +181,15 @@ pub(super) fn finish(plan: &mut Plan) {
             }
         };
         let made = plan.zones.get_mut(&zone).expect("it was found or made");
-        match made.file {
-            None => made.records.push((said, record)),
-            Some(_) => {
+        match made.origin {
+            Origin::Records => made.records.push((said, record)),
+            Origin::File(_) => {
                 let why = format!("zone `{zone}` comes from a file");
                 plan.refused(&said, why, "add the record to the zone's file");
+            }
+            Origin::Primaries => {
+                let why = format!("zone `{zone}` comes from its primaries");
+                plan.refused(&said, why, "add the record there");
             }
         }
     }
@@ -171,16 +216,18 @@ fn write_zone(plan: &mut Plan, name: &Name, mut made: Made) {
     let path = |stem: &str| format!("zones/{stem}.zone");
     let taken = |stem: &str| plan.files.iter().any(|file| file.path.to_str() == Some(&path(stem)));
     let path = path(&free_name(&hint, taken));
-    let contents = match made.file.take() {
-        Some(octets) => octets,
-        None => records_file(plan, name, &mut made, &path),
+    let from = made.said.place.clone();
+    let contents = match std::mem::replace(&mut made.origin, Origin::Records) {
+        Origin::File(octets) => Some(octets),
+        Origin::Records => Some(records_file(plan, name, &mut made, &path)),
+        Origin::Primaries => None,
     };
-    plan.draft.zones.push(Zone {
-        name: name.to_string(),
-        settings: vec![Setting { key: "file", value: Value::text(&path), from: made.said.place.clone() }],
-        from: made.said.place.clone(),
-    });
-    plan.files.push(WrittenFile { path: path.into(), contents, secret: false });
+    let mut settings = std::mem::take(&mut made.settings);
+    if let Some(contents) = contents {
+        settings.insert(0, Setting { key: "file", value: Value::text(&path), from: from.clone() });
+        plan.files.push(WrittenFile { path: path.into(), contents, secret: false });
+    }
+    plan.draft.zones.push(Zone { name: name.to_string(), settings, from });
 }
 
 /// The text of a zone made of records; those it can't hold are refused.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Whole;
+use super::reader::Key;
 use crate::import::Unreadable;
 use crate::import::plan::{Area, Plan, Record, Said, Spread, domain};
 use crate::import::reading::fault;
@@ -99,8 +100,15 @@ impl Locals {
 
 /// The types of all zones; a word that Unbound does not know is a fault.
 pub(super) fn types(whole: &mut Whole) -> Result<Locals, Unreadable> {
-    let mut locals = Locals { lan: whole.says("unblock-lan-zones"), ..Locals::default() };
-    for (key, said) in whole.server(&["local-zone"]) {
+    let lan = whole.says("unblock-lan-zones");
+    let written = whole.server(&["local-zone"]);
+    Ok(Locals { lan, ..types_of(&written, &mut whole.plan)? })
+}
+
+/// The types of the zones that these keys declare.
+pub(super) fn types_of(written: &[(Key, Said)], plan: &mut Plan) -> Result<Locals, Unreadable> {
+    let mut locals = Locals::default();
+    for (key, said) in written {
         let word = key.values.get(1).map_or("", String::as_str);
         let Some(kind) = TYPES.iter().find(|known| **known == word) else {
             let message = format!("local-zone has no type `{}`", crate::import::reading::shown(word));
@@ -108,15 +116,33 @@ pub(super) fn types(whole: &mut Whole) -> Result<Locals, Unreadable> {
         };
         match domain(key.value()) {
             Ok(name) if locals.zones.contains_key(&name) => {
-                whole.plan.not_needed(&said, "the zone is declared before");
+                plan.not_needed(said, "the zone is declared before");
             }
             Ok(name) => {
-                locals.zones.insert(name, (Type(kind), said));
+                locals.zones.insert(name, (Type(kind), said.clone()));
             }
-            Err(why) => whole.plan.refused(&said, why, "correct the name"),
+            Err(why) => plan.refused(said, why, "correct the name"),
         }
     }
     Ok(locals)
+}
+
+/// The zones and data of a view. Names that it leaves free go where the general rules say.
+pub(super) fn in_view(plan: &mut Plan, locals: &Locals, records: &[(Key, Said)], pointers: &[(Key, Said)]) {
+    for (name, (kind, said)) in &locals.zones {
+        let builtin = builtin::all().any(|(text, ..)| Name::parse(&text).as_ref() == Ok(name));
+        match kind.word() {
+            "nodefault" | "transparent" | "typetransparent" | "inform" | "always_transparent" | "noview"
+                if builtin =>
+            {
+                let why = "for clients of this view alone, names that are answered here by themselves can't be freed";
+                plan.refused(said, why, "write a rule for them into the [[view]]");
+            }
+            "noview" => plan.not_needed(said, "names without local data go where the rules say"),
+            _ => zone(plan, name, *kind, said),
+        }
+    }
+    all_data(plan, locals, records, pointers);
 }
 
 /// All local zones with their data, once it is known what is forwarded.
@@ -130,16 +156,21 @@ pub(super) fn zones(whole: &mut Whole, locals: &Locals) {
             _ => whole.plan.not_needed(&said, "it is so here"),
         }
     }
-    for (key, said) in whole.server(&["local-data"]) {
+    let (records, pointers) = (whole.server(&["local-data"]), whole.server(&["local-data-ptr"]));
+    all_data(&mut whole.plan, locals, &records, &pointers);
+}
+
+fn all_data(plan: &mut Plan, locals: &Locals, records: &[(Key, Said)], pointers: &[(Key, Said)]) {
+    for (key, said) in records {
         match record(key.value()) {
-            Ok(record) => data(&mut whole.plan, locals, &said, record),
-            Err(why) => whole.plan.refused(&said, why, "correct the record"),
+            Ok(record) => data(plan, locals, said, record),
+            Err(why) => plan.refused(said, why, "correct the record"),
         }
     }
-    for (key, said) in whole.server(&["local-data-ptr"]) {
+    for (key, said) in pointers {
         match pointer(key.value()) {
-            Ok(record) => data(&mut whole.plan, locals, &said, record),
-            Err(why) => whole.plan.refused(&said, why, "write \"ADDRESS [TTL] NAME\""),
+            Ok(record) => data(plan, locals, said, record),
+            Err(why) => plan.refused(said, why, "write \"ADDRESS [TTL] NAME\""),
         }
     }
 }

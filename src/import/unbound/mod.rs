@@ -5,6 +5,8 @@ mod keys;
 mod local;
 mod reader;
 mod server;
+mod tables;
+mod views;
 mod zones;
 
 use std::path::Path;
@@ -42,6 +44,7 @@ pub fn import(source: &Path) -> Result<Imported, Unreadable> {
     zones::from_files(&mut whole, &mut files);
     local::zones(&mut whole, &locals);
     server::settings(&mut whole);
+    views::views(&mut whole)?;
     Ok(whole.plan.finish())
 }
 
@@ -90,7 +93,7 @@ impl Whole {
         let Whole { sections, plan, .. } = self;
         for stated in sections.iter() {
             let (why, what_to_do) = match stated.section.clause {
-                Clause::None | Clause::Forward | Clause::Stub | Clause::Auth => continue,
+                Clause::None | Clause::Forward | Clause::Stub | Clause::Auth | Clause::View => continue,
                 Clause::Server => {
                     server_left_out(stated, plan);
                     continue;
@@ -99,10 +102,6 @@ impl Whole {
                 Clause::Rpz => {
                     ("answers are not filtered by policy zones here", Some("filter on the targets' side"))
                 }
-                Clause::View => (
-                    "all clients get the same answers here",
-                    Some("write what all of them need as rules and zones"),
-                ),
                 Clause::Module => {
                     ("this server has no such module", Some("keep it on the targets' side, or do without"))
                 }

@@ -209,6 +209,12 @@ fn access(whole: &mut Whole) {
             _ => plan.refused(said, format!("`{action}` is no action"), "write allow or refuse"),
         }
     }
+    // A network that is only given a view may ask.
+    for network in super::views::networks(whole) {
+        if !words.iter().any(|(other, _)| *other == network) {
+            words.push((network, true));
+        }
+    }
     let allowed = networks::allowed(&words, Decides::Longest, false);
     let from = from.unwrap_or_else(|| whole.top.clone());
     if written.is_empty() {
@@ -262,8 +268,8 @@ fn what_is_not_written(whole: &mut Whole) {
     );
     if whole.says("serve-expired") && whole.last("serve-expired-client-timeout").is_none() {
         let said = whole.plan.statement(&top, "(serve-expired-client-timeout)");
-        let what = "a client waits half a second before it gets an expired answer; in Unbound it does not wait up to 1.22, \
-                    and 1.8 seconds from 1.23 on";
+        let what = "a client waits half a second before it gets an expired answer; in Unbound 1.17 it does not wait, and \
+                    later versions have other defaults";
         whole.plan.changed(&said, what);
     }
 }

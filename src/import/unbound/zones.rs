@@ -218,23 +218,36 @@ fn notes(plan: &mut Plan, said: &Said, section: &Section, name: &Name, targets: 
     }
 }
 
-/// `auth-zone:` from a file is a zone; one that is transferred is not.
+/// `auth-zone:`, from a file or from primaries.
 pub(super) fn from_files(whole: &mut Whole, files: &mut Files) {
     let home = files.home().to_path_buf();
     let Whole { sections, plan, .. } = whole;
     for stated in sections.iter().filter(|stated| stated.section.clause == Clause::Auth) {
         let section = &stated.section;
+        if is_copy_of_root(section) {
+            let why = "its copy of the root spares Unbound questions to the root's servers, which are never asked here";
+            stated.said.iter().for_each(|said| plan.not_needed(said, why));
+            continue;
+        }
         if let Err((why, what_to_do)) = auth(stated, plan, files, &home) {
             stated.said.iter().for_each(|said| plan.refused(said, &*why, what_to_do));
             continue;
         }
         for (key, said) in stated.keys() {
             match (key.name, key.value()) {
-                ("name" | "zonefile", _) => {}
-                ("for-downstream", "no") => {
-                    plan.changed(said, "clients get its answers with authority (AA)");
+                ("name" | "zonefile" | "primary" | "master" | "url" | "allow-notify", _) => {}
+                ("for-downstream", "no") => plan.changed(
+                    said,
+                    "clients get its answers with authority (AA), and referrals for what it delegates; Unbound asks the \
+                     servers of such names",
+                ),
+                ("fallback-enabled", "yes") => plan.changed(
+                    said,
+                    "the zone alone answers: while there is none, its names get SERVFAIL and are not looked up elsewhere",
+                ),
+                ("zonemd-check" | "zonemd-reject-absence", "yes") => {
+                    plan.changed(said, "the digest of the zone (ZONEMD) is not checked");
                 }
-                ("fallback-enabled", "yes") => plan.changed(said, "the zone alone answers"),
                 _ => plan.not_needed(said, "the zone answers clients here"),
             }
         }
@@ -251,9 +264,16 @@ fn auth(
     let section = &stated.section;
     let name = section.first("name").ok_or(("the zone has no name".to_owned(), "write `name:`"))?;
     let name = domain(name.value()).map_err(|why| (why, "correct the name"))?;
-    if section.all(&["primary", "master", "url"]).next().is_some() {
-        let why = format!("`{name}` is transferred from other servers, which the import does not carry over");
-        return Err((why, "write a [[zone]] with those servers as `primaries`, and `state` in [server]"));
+    if name.is_root() {
+        let why = "a zone for the root would answer all names here, with referrals".to_owned();
+        return Err((why, "leave it out: this server forwards, and does not ask the root"));
+    }
+    if section.all(&["primary", "master"]).next().is_some() {
+        return transferred(stated, plan, &name);
+    }
+    if section.all(&["url"]).next().is_some() {
+        let why = format!("`{name}` is fetched from a URL, which this server does not do");
+        return Err((why, "write a [[zone]] with `primaries`, or with a `file` that you fetch"));
     }
     let Some((key, said)) = stated.keys().find(|(key, _)| key.name == "zonefile" && !key.value().is_empty())
     else {
@@ -266,6 +286,60 @@ fn auth(
     plan.zone_file(said, &name, octets, &path).map_err(|why| (why, "correct the zone's file"))?;
     for (_, said) in stated.keys().filter(|(key, _)| matches!(key.name, "name" | "zonefile")) {
         plan.translated(said, format!("[[zone]] {name}"));
+    }
+    Ok(())
+}
+
+/// RFC 8806: a copy of the root zone for Unbound's own use.
+fn is_copy_of_root(section: &Section) -> bool {
+    let is_root = section.first("name").is_some_and(|key| key.value() == ".");
+    is_root && section.all(&["for-downstream"]).last().is_some_and(|key| key.value() == "no")
+}
+
+/// A zone with primaries. Nothing is said before it is known that all of them can be asked.
+fn transferred(stated: &Stated, plan: &mut Plan, name: &Name) -> Result<(), (String, &'static str)> {
+    let mut primaries: Vec<Target> = Vec::new();
+    for (key, _) in stated.keys().filter(|(key, _)| matches!(key.name, "primary" | "master")) {
+        let plain = Some(key.value()).filter(|text| !text.contains('#'));
+        let Some(primary) = plain.and_then(address).and_then(target) else {
+            let why = format!("`{}` is not the address of a primary that can be asked over TCP", key.value());
+            return Err((why, "write ADDRESS@PORT"));
+        };
+        if !primaries.contains(&primary) {
+            primaries.push(primary);
+        }
+    }
+    let said = &stated.said[0];
+    plan.secondary(said, name, &primaries).map_err(|why| (why, "keep one of the two"))?;
+    let mut notifiers = Vec::new();
+    for (key, said) in stated.keys() {
+        match key.name {
+            "name" => plan.translated(
+                said,
+                format!("[[zone]] {name} with primaries; its copy is kept in [server] state"),
+            ),
+            "primary" | "master" => plan.translated(said, "primaries of [[zone]]"),
+            "zonefile" => plan.not_needed(said, "the copy of a zone is kept in [server] state"),
+            "url" => {
+                plan.changed(said, "the zone is transferred from its primaries, and not fetched from a URL")
+            }
+            "allow-notify" => match key
+                .value()
+                .parse::<ipnet::IpNet>()
+                .map(|net| net.to_string())
+                .or_else(|_| key.value().parse::<IpAddr>().map(|ip| ip.to_string()))
+            {
+                Ok(notifier) => {
+                    notifiers.push(notifier);
+                    plan.translated(said, "allow_notify of [[zone]]");
+                }
+                Err(_) => plan.refused(said, "it is no address or network", "write them into allow_notify"),
+            },
+            _ => {}
+        }
+    }
+    if !notifiers.is_empty() {
+        plan.zone_key(name, said, "allow_notify", Value::texts(notifiers));
     }
     Ok(())
 }

@@ -72,9 +72,10 @@ impl<'a> Words<'a> {
     pub fn end(&self) -> Read<()> {
         match self.words.get(self.at) {
             None => Ok(()),
-            Some(word) => {
-                wrong(format!("`{word}` is not understood here"), "the README lists what a line may say")
-            }
+            Some(word) => wrong(
+                format!("`{word}` is not understood here"),
+                "`dnsfwd manual scenarios` lists what a line may say",
+            ),
         }
     }
 

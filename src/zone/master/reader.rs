@@ -89,6 +89,7 @@ struct Reader<'z> {
 
 /// Reads a zone's file and those it includes.
 pub fn read_file(zone: &Name, path: &Path, draft: &mut Draft, report: &mut Report) {
+    report.reads(path);
     match load(path, MAX_TEXT) {
         Ok(text) => read_text(zone, text, path, draft, report),
         Err(why) => {
@@ -281,6 +282,7 @@ impl Reader<'_> {
         let folder = frame.path.parent().unwrap_or(Path::new(""));
         let path = folder.join(OsStr::from_bytes(&octets));
         self.check_include(frame, &path, at)?;
+        self.report.reads(&path);
         let text = load(&path, MAX_TEXT - self.octets)
             .map_err(|why| self.error(at, "zone-include", format_args!("{why}"), FILE_HELP))?;
         let context = Context { origin, ..frame.context.clone() };

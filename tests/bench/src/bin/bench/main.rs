@@ -50,9 +50,12 @@ struct Options {
     /// Everything once and small, to show that it works; says nothing about speed.
     #[arg(long)]
     quick: bool,
-    /// Into tests/bench/results, and into README.md.
+    /// Into tests/bench/results, with its README.md, and the gist of it into README.md.
     #[arg(long, conflicts_with_all = ["out", "quick"])]
     publish: bool,
+    /// Measures nothing: writes tables anew from the results that are there.
+    #[arg(long, requires = "publish", conflicts_with_all = ["only", "peers"])]
+    tables: bool,
     /// Leaves the servers' configurations and logs behind.
     #[arg(long)]
     keep: bool,
@@ -77,6 +80,23 @@ fn run(options: &Options) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("{} can't be made", out.display()))?;
     let file = out.join("result.json");
     let mut results = if options.quick { Results::of_this_machine() } else { Results::earlier(&file) };
+    if !options.tables {
+        measure(options, &mut results, &file)?;
+    }
+    chart::draw(&results, &out.join("chart.svg"))?;
+    if options.quick {
+        return Ok(());
+    }
+    let goals = goals::of(&results);
+    println!("{}", goals::table(&goals));
+    if options.publish {
+        readme::publish(&results, &goals)?;
+    }
+    Ok(())
+}
+
+/// Keeps each result as soon as it is there.
+fn measure(options: &Options, results: &mut Results, file: &Path) -> Result<()> {
     let setting = setting(options)?;
     let begin = Instant::now();
     for case in chosen_cases(&options.only)? {
@@ -87,17 +107,8 @@ fn run(options: &Options) -> Result<()> {
         eprintln!("{} ({:.0} s)", case.id, begin.elapsed().as_secs_f64());
         if let Some(result) = measured(case, &setting)? {
             results.put(result, case.apart);
-            results.write(&file)?;
+            results.write(file)?;
         }
-    }
-    chart::draw(&results, &out.join("chart.svg"))?;
-    if options.quick {
-        return Ok(());
-    }
-    let goals = goals::of(&results);
-    println!("{}", goals::table(&goals));
-    if options.publish {
-        readme::publish(Path::new("README.md"), &results, &goals)?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
-//! The part of README.md that shows the results, written between two marks.
+//! What shows the results, written between two marks: all of them in the README beside them, and what matters most
+//! in the README of the whole.
 
 mod live;
+mod summary;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,18 +19,26 @@ use crate::table::number;
 const BEGIN: &str = "<!-- written by tests/bench/run --publish -->";
 const END: &str = "<!-- up to here -->";
 
-pub fn publish(readme: &Path, results: &Results, goals: &[Goal]) -> Result<()> {
-    let text = fs::read_to_string(readme).with_context(|| format!("{} can't be read", readme.display()))?;
-    let (before, rest) = text.split_once(BEGIN).context("the README has no place for the results")?;
-    let (_, after) = rest.split_once(END).context("the README's place for the results has no end")?;
-    fs::write(readme, format!("{before}{BEGIN}\n\n{}\n{END}{after}", section(results, goals)))?;
+pub fn publish(results: &Results, goals: &[Goal]) -> Result<()> {
+    put(Path::new("tests/bench/results/README.md"), &section(results, goals))?;
+    put(Path::new("README.md"), &summary::text(results))
+}
+
+fn put(readme: &Path, part: &str) -> Result<()> {
+    let name = readme.display();
+    let text = fs::read_to_string(readme).with_context(|| format!("{name} can't be read"))?;
+    let (before, rest) =
+        text.split_once(BEGIN).with_context(|| format!("{name} has no place for results"))?;
+    let (_, after) =
+        rest.split_once(END).with_context(|| format!("the place for results in {name} has no end"))?;
+    fs::write(readme, format!("{before}{BEGIN}\n\n{part}\n{END}{after}"))?;
     Ok(())
 }
 
 fn section(results: &Results, goals: &[Goal]) -> String {
     let parts = [
         introduction(results),
-        "![CPU time of each server for one query](tests/bench/results/chart.svg)\n".into(),
+        "![CPU time of each server for one query](chart.svg)\n".into(),
         forwarders(results),
         zones(results),
         rules(results),
@@ -266,7 +276,7 @@ fn trust(results: &Results) -> String {
         return String::new();
     }
     format!(
-        "Medians of alternating runs; [`result.json`](tests/bench/results/result.json) has their spread, with latencies, \
+        "Medians of alternating runs; [`result.json`](result.json) has their spread, with latencies, \
          losses and shares of user and system time. CPU time is the kernel's own account of the server's processes. \
          Where queries come as fast as they are answered, the server's core was busy for at least {:.0} % of the time, \
          and the load had work for at most {:.0} %: it was the servers that were measured.\n",

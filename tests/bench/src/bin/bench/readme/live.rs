@@ -13,7 +13,7 @@ pub fn tables(results: &Results) -> String {
     [INTRODUCTION.to_string()].into_iter().chain(tables).collect::<Vec<_>>().join("\n")
 }
 
-const INTRODUCTION: &str = "#### What a client feels when a target dies
+const INTRODUCTION: &str = "## What a client feels when a target dies
 
 One run of each server on the same machine and with the same settings; timeouts, retries and health checks are its own \
 defaults. A stream of questions, each for a new name, leaves by the clock whatever became of those before; a client \

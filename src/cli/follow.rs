@@ -1,0 +1,43 @@
+//! Ties a server that runs to who follows AWS for it: a thread of its own, as AWS may be slow.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use super::seam;
+use crate::aws::cloud::amazon::Amazon;
+use crate::aws::follow::{self, Wanted};
+use crate::aws::trouble::Trouble;
+use crate::config::aws::Aws;
+use crate::control::Reloader;
+
+struct Follower {
+    server: Arc<dyn seam::Follows>,
+    reloader: Reloader,
+}
+
+impl follow::Server for Follower {
+    fn wanted(&self) -> Option<Wanted> {
+        self.server.wanted().map(|(aws, state): (Aws, PathBuf)| Wanted { aws, state })
+    }
+
+    fn changed(&self) {
+        self.server.changed();
+        self.reloader.reload();
+    }
+
+    fn asked(&self, outcome: Result<(), &Trouble>) {
+        self.server.asked(outcome.is_ok());
+    }
+}
+
+/// Begins to follow; ends with the process. Without a configuration that wants it, it looks now and then whether a
+/// reload brought one.
+pub fn start(server: Arc<dyn seam::Follows>, reloader: Reloader) -> anyhow::Result<()> {
+    let follower = Follower { server, reloader };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run =
+        move || runtime.block_on(follow::follow(&follower, async |aws: &Aws| Amazon::connect(aws).await));
+    thread::Builder::new().name("aws".to_owned()).spawn(run)?;
+    Ok(())
+}

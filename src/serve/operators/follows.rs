@@ -1,0 +1,53 @@
+//! What the server says to whoever follows AWS for it: what is wanted, and what came of it. Asks nobody itself.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::config::aws::Aws;
+use crate::control::report::AwsSample;
+
+/// Counts since the start.
+#[derive(Default)]
+pub struct Follows {
+    answered: AtomicU64,
+    failed: AtomicU64,
+    changes: AtomicU64,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Follows {
+    /// AWS was asked; `is_answered` if it said what was wanted.
+    pub fn asked(&self, is_answered: bool) {
+        if is_answered {
+            self.answered.fetch_add(1, Relaxed);
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        } else {
+            self.failed.fetch_add(1, Relaxed);
+        }
+    }
+
+    pub fn changed(&self) {
+        self.changes.fetch_add(1, Relaxed);
+    }
+
+    /// None if this configuration follows nothing.
+    pub fn sample(&self, config: &Config) -> Option<AwsSample> {
+        config.aws.as_ref()?.follow?;
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(AwsSample {
+            answered: self.answered.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            changes: self.changes.load(Relaxed),
+            age_secs: last.map(|last| last.elapsed().as_secs_f64()),
+        })
+    }
+}
+
+/// The AWS side and the folder for what is seen of it; none if this configuration follows nothing.
+pub fn wanted(config: &Config) -> Option<(Aws, PathBuf)> {
+    let aws = config.aws.as_ref().filter(|aws| aws.follow.is_some())?;
+    Some((aws.clone(), config.server.state.clone()?))
+}

@@ -152,13 +152,16 @@ impl<'a, C: Cloud, W: Watch> Course<'a, C, W> {
         if let Step::RemoveAddress { endpoint, address } = &step {
             let others = self.cloud.attached(endpoint, address).await?;
             if others < AWS_MIN_ATTACHED {
-                let held =
-                    format!("{others} other addresses of {endpoint} are ATTACHED, {AWS_MIN_ATTACHED} must be");
+                let held = format!(
+                    "{others} other addresses of {endpoint} are ATTACHED, {AWS_MIN_ATTACHED} must be"
+                );
                 return Ok(Answer::Held(held));
             }
         }
         if let Step::Await { until } = step {
-            return Ok(Answer::Taken(Asked { step: *until, made: None }));
+            // What makes something has its ID there already.
+            let made = made_as(&until).map(str::to_owned);
+            return Ok(Answer::Taken(Asked { step: *until, made }));
         }
         let made = self.cloud.ask(&step).await?;
         Ok(Answer::Taken(Asked { step, made }))

@@ -267,3 +267,10 @@ pub const CAPTURE_BUFFER: usize = 64 * 1024;
 pub const CAPTURE_BLOCK: usize = 16 << 20;
 /// Interfaces of one section of a capture file.
 pub const CAPTURE_INTERFACES: usize = 65_536;
+
+/// What AWS allows an account in a Region unless it was asked for more (Route 53 quotas): endpoints of Resolver,
+/// addresses of one, rules, and associations of rules with VPCs.
+pub const AWS_ENDPOINTS: usize = 4;
+pub const AWS_ENDPOINT_ADDRESSES: usize = 6;
+pub const AWS_RULES: usize = 1000;
+pub const AWS_ASSOCIATIONS: usize = 2000;

@@ -130,6 +130,9 @@ fn every_plan_keeps_the_laws_and_ends_where_it_should() {
         if !plan.obstacles.is_empty() {
             continue;
         }
+        if !case.options.beyond_quotas {
+            laws::assert_within_quota(&plan, &case.there);
+        }
         let mut there = case.there.clone();
         fold::carry_out(&plan, &mut there);
         let again = super::plan(&case.wanted, &there, &case.options);

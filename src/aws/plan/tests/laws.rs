@@ -1,11 +1,14 @@
 //! What must be true of all plans: nothing of others is touched.
 
+use std::collections::BTreeMap;
+
 use super::super::Plan;
 use super::super::step::{Ref, Step};
 use super::pinned;
 use crate::aws::owned::Owner;
 use crate::aws::world::World;
 use crate::config::aws::Aws;
+use crate::limits::AWS_ENDPOINT_ADDRESSES;
 
 pub(super) fn assert_only_ours(plan: &Plan, wanted: &Aws, world: &World) {
     let owner = Owner(&wanted.owner);
@@ -59,7 +62,28 @@ pub(super) fn assert_only_ours(plan: &Plan, wanted: &Aws, world: &World) {
     }
 }
 
-fn tags_of<'a>(world: &'a World, arn: &str) -> Option<&'a std::collections::BTreeMap<String, String>> {
+/// No endpoint has more addresses at any time than AWS allows.
+pub(super) fn assert_within_quota(plan: &Plan, world: &World) {
+    let mut counts: BTreeMap<&str, usize> =
+        world.endpoints.iter().map(|(id, one)| (id.as_str(), one.addresses.len())).collect();
+    for planned in &plan.steps {
+        let step = match &planned.step {
+            Step::Await { until } => until,
+            step => step,
+        };
+        match (step, &planned.step) {
+            (Step::AddAddress { endpoint, .. }, Step::AddAddress { .. }) => {
+                *counts.get_mut(endpoint.as_str()).unwrap() += 1;
+                assert!(counts[endpoint.as_str()] <= AWS_ENDPOINT_ADDRESSES, "{endpoint}: {step:?}");
+            }
+            (Step::RemoveAddress { endpoint, .. }, _) => *counts.get_mut(endpoint.as_str()).unwrap() -= 1,
+            (Step::CreateEndpoint { addresses, .. }, _) => assert!(addresses.len() <= AWS_ENDPOINT_ADDRESSES),
+            _ => {}
+        }
+    }
+}
+
+fn tags_of<'a>(world: &'a World, arn: &str) -> Option<&'a BTreeMap<String, String>> {
     let endpoints = world.endpoints.values().map(|one| (&one.arn, &one.tags));
     let rules = world.rules.values().map(|one| (&one.arn, &one.tags));
     let logs = world.query_logs.values().map(|one| (&one.arn, &one.tags));

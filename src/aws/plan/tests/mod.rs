@@ -4,6 +4,7 @@ mod fold;
 mod golden;
 mod laws;
 mod sealed;
+mod settle;
 
 use std::path::Path;
 

@@ -82,7 +82,7 @@ fn known_keys() -> Vec<String> {
         loaded.diagnostics.iter().filter(|fault| fault.code == "unknown-key").map(|fault| &fault.help);
     let names = |help: &String| help.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     // Those of a view or of AWS that are tables are shown as such.
-    let tables = ["rule", "zone", "inbound", "outbound", "client_vpn", "query_log"];
+    let tables = ["rule", "zone", "inbound", "outbound", "client_vpn", "query_log", "subnet"];
     let keys: Vec<String> = helps.flat_map(names).filter(|key| !tables.contains(&key.as_str())).collect();
     assert!(keys.len() > 25, "{keys:?}");
     keys

@@ -28,6 +28,7 @@ pub const TOPICS: &[Topic] = topics! {
     "caching": "TTLs, stale answers, prefetch, flush",
     "zones": "zone files, secondaries, transfers, updates, signed zones",
     "views": "rules for some clients; access lists and keys",
+    "aws": "Route 53 Resolver's side in the same file: what check sees, and what AWS is brought to",
     "moving": "from BIND, step by step, and what is different on purpose",
     "import": "a configuration of another server's: BIND, dnsmasq, Unbound, CoreDNS, Windows, Route 53",
     "compare": "asking the old server and the new one the same questions",

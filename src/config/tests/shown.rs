@@ -40,7 +40,7 @@ fn the_complete_file_shows_every_key() {
     let loaded = folder.load();
     assert_eq!(render(&loaded.diagnostics, false), "");
     let config = loaded.config.unwrap();
-    assert_eq!((config.zones.len(), config.endpoints.len(), config.rules.len()), (3, 2, 6));
+    assert_eq!((config.zones.len(), config.endpoints.len(), config.rules.len()), (3, 3, 8));
     assert_eq!(config.server.workers, 2);
     for key in known_keys() {
         let shown = |line: &str| line.trim_start_matches("{ ").starts_with(&format!("{key} = "));
@@ -65,6 +65,15 @@ fn known_keys() -> Vec<String> {
         "[[zone]]",
         "[[endpoint]]",
         "[[rule]]",
+        "[aws]",
+        "[aws.inbound]",
+        "[aws.outbound]",
+        "[[aws.endpoint]]",
+        "[[aws.rule]]",
+        "[aws.client_vpn]",
+        "[[aws.query_log]]",
+        "[[aws.vpc]]",
+        "[[aws.subnet]]",
     ] {
         text.push_str(&format!("{table}\n{strange}"));
     }
@@ -72,8 +81,8 @@ fn known_keys() -> Vec<String> {
     let helps =
         loaded.diagnostics.iter().filter(|fault| fault.code == "unknown-key").map(|fault| &fault.help);
     let names = |help: &String| help.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-    // Those of a view that are tables are shown as such.
-    let tables = ["rule", "zone"];
+    // Those of a view or of AWS that are tables are shown as such.
+    let tables = ["rule", "zone", "inbound", "outbound", "client_vpn", "query_log", "subnet"];
     let keys: Vec<String> = helps.flat_map(names).filter(|key| !tables.contains(&key.as_str())).collect();
     assert!(keys.len() > 25, "{keys:?}");
     keys
@@ -90,6 +99,20 @@ fn hybrid() {
     assert_eq!(config.server.system, Some(1));
     assert_eq!(config.zones[0].name.to_string(), "anycompany.corp");
     assert_eq!(file_of(&config.zones[0]), conf("examples/anycompany.corp.zone"));
+}
+
+#[test]
+fn aws() {
+    let loaded = load_from(&conf("examples/aws.toml"));
+    // As for any file with a rule for all names.
+    let codes: Vec<&str> = loaded.diagnostics.iter().map(|fault| fault.code.as_str()).collect();
+    assert_eq!(codes, ["private-reverse"], "{}", render(&loaded.diagnostics, false));
+    let config = loaded.config.unwrap();
+    let aws = config.aws.as_ref().unwrap();
+    assert_eq!((aws.endpoints.len(), aws.rules.len(), aws.client_vpns.len()), (2, 3, 1));
+    let asked: Vec<String> =
+        config.endpoints[0].targets.iter().map(|target| target.address.to_string()).collect();
+    assert_eq!(asked, ["10.0.1.250:53", "10.0.2.250:53"]);
 }
 
 #[test]

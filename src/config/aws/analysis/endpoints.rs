@@ -104,7 +104,7 @@ fn guard(sides: &Sides<'_>, endpoint: &ResolverEndpoint, places: &EndpointPlaces
 fn own_addresses(sides: &Sides<'_>) -> Vec<IpAddr> {
     let targets = sides.aws.rules.iter().flat_map(|rule| &rule.targets).map(|target| target.address);
     let targets = targets.filter(|&target| sides.here.is_own(target)).map(|target| target.ip());
-    sides.here.addresses().chain(targets.filter(|ip| !ip.is_loopback())).collect()
+    sides.here.addresses().into_iter().chain(targets.filter(|ip| !ip.is_loopback())).collect()
 }
 
 /// Does a rule here send to the endpoint?

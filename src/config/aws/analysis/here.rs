@@ -94,10 +94,13 @@ impl<'a> Here<'a> {
         }
     }
 
-    /// Its addresses that others can reach, where listeners name them.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'a> {
-        let ips = self.config.server.listen.iter().map(|listener| listener.ip().to_canonical());
-        ips.filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
+    /// Its addresses that others can reach; none where a listener is a wildcard, as they are not known then.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let ips = || self.config.server.listen.iter().map(|listener| listener.ip().to_canonical());
+        match ips().any(|ip| ip.is_unspecified()) {
+            true => Vec::new(),
+            false => ips().filter(|ip| !ip.is_loopback()).collect(),
+        }
     }
 
     /// What decides, in words: `rule corp.example at dnsfwd.toml:7:10`.

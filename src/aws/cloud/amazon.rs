@@ -27,6 +27,9 @@ use crate::limits::{
     RESOLVER_WINDOW,
 };
 
+/// What EC2's lists take at least as MaxResults.
+const EC2_PAGE_MIN: u8 = 5;
+
 /// AWS. Nothing has been asked of it when it is made.
 pub struct Amazon {
     pub(super) region: String,
@@ -71,9 +74,12 @@ impl Amazon {
         })
     }
 
-    /// Lists of Resolver come in pages of so many things (1 to 100).
+    /// Lists come in pages of so many things: 1 to 100, and 5 at least of EC2.
     pub fn with_pages_of(mut self, things: u8) -> Amazon {
-        self.resolver.page = i32::from(things.clamp(1, 100));
+        let things = things.clamp(1, 100);
+        self.resolver.page = i32::from(things);
+        self.ec2.page = Some(things.max(EC2_PAGE_MIN));
+        self.ram.page = Some(things);
         self
     }
 
@@ -120,24 +126,25 @@ fn of_profile(trouble: Trouble, wanted: &Aws) -> Trouble {
     Trouble { kind: Kind::Credentials, subject, ..trouble }
 }
 
+/// Each future is boxed: with all of the SDK's in it, a caller's own would be large beyond measure.
 impl Cloud for Amazon {
     async fn observe(&self, wanted: &Aws, tell: &dyn Tell) -> Result<World, Trouble> {
-        self.whole_world(wanted, tell).await
+        Box::pin(self.whole_world(wanted, tell)).await
     }
 
     async fn glance(&self, wanted: &Aws) -> Result<World, Trouble> {
-        self.followed_world(wanted).await
+        Box::pin(self.followed_world(wanted)).await
     }
 
     async fn ask(&self, step: &Step) -> Result<Option<String>, Trouble> {
-        self.ask_for(step).await
+        Box::pin(self.ask_for(step)).await
     }
 
     async fn pending(&self, asked: &[Asked]) -> Result<Vec<Progress>, Trouble> {
-        self.progress_of(asked).await
+        Box::pin(self.progress_of(asked)).await
     }
 
     async fn attached(&self, endpoint: &str, beside: &str) -> Result<usize, Trouble> {
-        self.count_attached(endpoint, beside).await
+        Box::pin(self.count_attached(endpoint, beside)).await
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct QueryApi {
     service: Service,
     version: &'static str,
     calls: Calls,
+    /// How many things one page may have. None: as many as the service likes.
+    pub page: Option<u8>,
 }
 
 /// A request: an operation and what it is given, as EC2 numbers and names it.
@@ -82,11 +84,11 @@ impl Query {
 
 impl QueryApi {
     pub(super) fn ec2(signer: Arc<Signer>, service: Service, calls: Calls) -> QueryApi {
-        QueryApi { signer, service, version: EC2_VERSION, calls }
+        QueryApi { signer, service, version: EC2_VERSION, calls, page: None }
     }
 
     pub(super) fn sts(signer: Arc<Signer>, service: Service, calls: Calls) -> QueryApi {
-        QueryApi { signer, service, version: STS_VERSION, calls }
+        QueryApi { signer, service, version: STS_VERSION, calls, page: None }
     }
 
     /// Asked until it is answered, and read by `read`. Harmless when it is carried out twice: the caller sees to it.
@@ -135,6 +137,10 @@ impl QueryApi {
         list: &str,
         read: impl Fn(Xml<'_>) -> Option<T>,
     ) -> Result<Vec<T>, Trouble> {
+        let query = match self.page {
+            Some(things) => query.clone().with("MaxResults", things.to_string()),
+            None => query.clone(),
+        };
         let (mut all, mut token) = (Vec::new(), String::new());
         for _ in 0..AWS_PAGES {
             let page = match token.as_str() {

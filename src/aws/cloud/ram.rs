@@ -16,6 +16,8 @@ pub(super) struct Ram {
     signer: Arc<Signer>,
     service: Service,
     calls: Calls,
+    /// How many things one page may have. None: as many as RAM likes.
+    pub page: Option<u8>,
 }
 
 /// An answer that may be one page of several.
@@ -26,7 +28,7 @@ pub(super) trait Page: DeserializeOwned {
 
 impl Ram {
     pub(super) fn new(signer: Arc<Signer>, service: Service, calls: Calls) -> Ram {
-        Ram { signer, service, calls }
+        Ram { signer, service, calls, page: None }
     }
 
     /// Asked until it is answered. Harmless when it is carried out twice: the caller sees to it.
@@ -90,6 +92,9 @@ impl Ram {
         mut body: Value,
     ) -> Result<Vec<P::Item>, Trouble> {
         let mut all = Vec::new();
+        if let Some(things) = self.page {
+            body["maxResults"] = Value::from(things);
+        }
         for _ in 0..AWS_PAGES {
             let (items, next) = self.ask::<P>(operation, "", &body).await?.into_parts();
             all.extend(items);

@@ -16,10 +16,7 @@ use crate::aws::cloud::resolver::filter;
 use crate::aws::plan::step::{NewAddress, Step};
 use crate::aws::trouble::{Kind, Trouble};
 use crate::aws::world::Endpoint;
-use crate::limits::{AWS_LOOK_PAUSE, AWS_LOOKS, AWS_TRIES};
-
-/// Addresses that stay ATTACHED while one is removed.
-const STAY_ATTACHED: usize = 2;
+use crate::limits::{AWS_LOOK_PAUSE, AWS_LOOKS, AWS_MIN_ATTACHED, AWS_TRIES};
 
 impl Amazon {
     pub(super) async fn create_endpoint(&self, step: &Step) -> Result<String, Trouble> {
@@ -240,7 +237,7 @@ impl Amazon {
             return Ok(());
         }
         let others = told.iter().filter(|one| one.ip_id() != Some(address) && is_attached(one)).count();
-        if others < STAY_ATTACHED {
+        if others < AWS_MIN_ATTACHED {
             return Err(too_few(endpoint, others));
         }
         let by_id = IpAddressUpdate::builder().ip_id(address);
@@ -353,8 +350,9 @@ fn no_such(endpoint: &str) -> Trouble {
 
 /// Refused here already: AWS lets an endpoint go down to one address that is ATTACHED.
 fn too_few(endpoint: &str, others: usize) -> Trouble {
-    let message =
-        format!("[RSLVR-00506] only {others} other addresses are ATTACHED, and {STAY_ATTACHED} have to stay");
+    let message = format!(
+        "[RSLVR-00506] only {others} other addresses are ATTACHED, and {AWS_MIN_ATTACHED} have to stay"
+    );
     Said {
         operation: "DisassociateResolverEndpointIpAddress",
         subject: &format!("endpoint {endpoint}"),

@@ -1,37 +1,16 @@
 //! What AWS says against it, as an operator reads it; how its rate is kept; and where credentials come from.
-#![cfg(feature = "aws")]
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::io::Read;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use common::Aws as StandIn;
-use common::aws::{ACCOUNT, REGION};
-use dnsfwd::aws::cloud::amazon::Amazon;
-use dnsfwd::aws::cloud::{Cloud, Tell};
-use dnsfwd::aws::plan::step::{Step, Tags};
-use dnsfwd::aws::trouble::{Kind, Trouble};
-use dnsfwd::config::aws::{Aws, RuleType};
-use serde_json::json;
+use dnsfwd::aws::cloud::Tell;
+use dnsfwd::aws::trouble::Trouble;
 
-const SECRET: &str = "wJalrXUtnFEMI-not-a-secret";
+use super::*;
 
-fn wanted(rest: &str) -> Aws {
-    let text = format!(
-        "version = 1\n[server]\nlisten = [\"127.0.0.1:5300\"]\n[aws]\nregion = \"{REGION}\"\nowner = \"anycompany-dns\"\n{rest}"
-    );
-    let loaded = dnsfwd::config::load_text(Path::new("dnsfwd.toml"), text);
-    loaded.config.unwrap().aws.unwrap()
-}
-
-async fn connected(stand_in: &StandIn) -> Amazon {
-    Amazon::connect_to(&wanted(""), &stand_in.url(), "AKIDTESTING", SECRET).await.unwrap()
-}
-
-fn rule(number: usize) -> Step {
+fn numbered(number: usize) -> Step {
     Step::CreateRule {
         made: format!("rule-{number}"),
         creator_request_id: format!("dnsfwd:anycompany-dns:rule:{number}:0"),
@@ -59,10 +38,10 @@ async fn aws_s_rate_is_never_exceeded() {
     stand_in.settings(&json!({"throttle": {"rate": 5, "burst": 5}}));
     let amazon = connected(&stand_in).await;
     for number in 0..21 {
-        amazon.ask(&rule(number)).await.unwrap();
+        amazon.ask(&numbered(number)).await.unwrap();
     }
     let told = Told::default();
-    let world = amazon.observe(&wanted(""), &told).await.unwrap();
+    let world = amazon.observe(&plain(), &told).await.unwrap();
     assert_eq!(world.rules.len(), 21);
     let told = told.0.into_inner();
     assert!(told.contains(&"tags of 20 of 21 rules".to_owned()), "{told:?}");
@@ -77,7 +56,7 @@ async fn throttling_is_waited_out() {
     stand_in.settings(&json!({"throttle": {"rate": 3, "burst": 1}}));
     let amazon = connected(&stand_in).await;
     for number in 0..8 {
-        amazon.ask(&rule(number)).await.unwrap();
+        amazon.ask(&numbered(number)).await.unwrap();
     }
     let throttled = stand_in.journal().iter().filter(|call| call["error"] == "ThrottlingException").count();
     assert!(throttled > 0, "the stand-in lets fewer pass than are sent");
@@ -86,7 +65,7 @@ async fn throttling_is_waited_out() {
 
 async fn refused(stand_in: &StandIn, amazon: &Amazon, operation: &str, code: &str, message: &str) -> Trouble {
     stand_in.fault(&json!({"operation": operation, "kind": "exception", "code": code, "message": message}));
-    amazon.observe(&wanted(""), &()).await.unwrap_err()
+    amazon.observe(&plain(), &()).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -153,13 +132,38 @@ async fn refusals_are_put_in_an_operator_s_words() {
 
 #[tokio::test]
 async fn an_aws_that_can_not_be_reached_is_told_with_its_cause() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let amazon =
-        Amazon::connect_to(&wanted(""), &format!("http://127.0.0.1:{port}"), "AKID", SECRET).await.unwrap();
-    let trouble = amazon.glance(&wanted("")).await.unwrap_err();
+        Amazon::connect_to(&plain(), &format!("http://127.0.0.1:{port}"), "AKID", SECRET).await.unwrap();
+    let trouble = amazon.glance(&plain()).await.unwrap_err();
     assert_eq!(trouble.kind, Kind::Unreachable);
     assert!(trouble.message.contains("onnection refused"), "{trouble}");
     assert!(trouble.help.contains("AWS_ENDPOINT_URL"), "{}", trouble.help);
+}
+
+/// The first octet that comes over a connection is that of a handshake (RFC 8446 section 5.1).
+#[tokio::test]
+async fn https_is_spoken_by_the_sdk_and_for_what_is_signed_here() {
+    for by_the_sdk in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let heard = tokio::task::spawn_blocking(move || {
+            let mut first = [0];
+            listener.accept().unwrap().0.read_exact(&mut first).unwrap();
+            first[0]
+        });
+        let amazon = Amazon::connect_to(&plain(), &url, "AKID", SECRET).await.unwrap();
+        let asking = async {
+            match by_the_sdk {
+                true => amazon.ask(&numbered(0)).await.map(drop),
+                false => amazon.glance(&plain()).await.map(drop),
+            }
+        };
+        tokio::select! {
+            first = heard => assert_eq!(first.unwrap(), 22),
+            outcome = asking => panic!("{outcome:?}"),
+        }
+    }
 }
 
 /// Run by the next tests in an environment of its own.
@@ -182,7 +186,9 @@ async fn inside() {
 /// What `inside` says, in the stand-in's environment after `change`.
 fn run_inside(stand_in: &StandIn, profile: &str, change: impl FnOnce(&mut Command)) -> String {
     let mut command = stand_in.command(std::env::current_exe().unwrap());
-    command.args(["--exact", "inside", "--ignored", "--nocapture"]).env("PROFILE_OF_THE_FILE", profile);
+    command
+        .args(["--exact", "trouble::inside", "--ignored", "--nocapture"])
+        .env("PROFILE_OF_THE_FILE", profile);
     change(&mut command);
     let output = command.stdin(Stdio::null()).output().unwrap();
     let told =

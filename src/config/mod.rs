@@ -54,7 +54,21 @@ pub struct Loaded {
     pub config: Option<Config>,
     /// The zones that could be read, whatever else is wrong: their files may have faults too.
     pub zones: Vec<Zone>,
-    /// Where the server of these files listens for operators, as far as they can say.
+    /// The AWS side alone, without what is told from the file of loops and conflicts: for tests of what a world without
+/// such a check would do.
+#[cfg(test)]
+pub fn aws_of(text: String) -> aws::Aws {
+    let file = files::ConfigFile { source: source::Source::new(Path::new("dnsfwd.toml"), text), is_main: true };
+    let mut faults = reader::Faults::default();
+    let mut written = schema::read(&[file], &mut faults);
+    let table = std::mem::take(&mut written.aws);
+    let aws = aws::aws(table, |key| written.place_of("aws", key).is_some(), &mut faults);
+    let diagnostics = faults.into_diagnostics();
+    assert_eq!(diagnostic::count(&diagnostics).errors, 0, "{}", diagnostic::render(&diagnostics, false));
+    aws.expect("there is a table [aws]").0
+}
+
+/// Where the server of these files listens for operators, as far as they can say.
     pub socket: PathBuf,
     /// By file, line and column.
     pub diagnostics: Vec<Diagnostic>,

@@ -6,20 +6,15 @@ mod laws;
 mod sealed;
 mod settle;
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::{Options, Plan, plan};
 use crate::aws::world::World;
 use crate::config::aws::Aws;
-use crate::config::diagnostic::render;
 
 /// The AWS side of a configuration, which must be sound.
 fn aws(text: &str) -> Aws {
-    let loaded = crate::config::load_text(Path::new("dnsfwd.toml"), format!("version = 1\n{text}"));
-    let config = loaded.config.unwrap_or_else(|| panic!("{}", render(&loaded.diagnostics, false)));
-    config.aws.expect("there is a table [aws]")
+    crate::config::aws_of(format!("version = 1\n{text}"))
 }
 
 /// Networks and a Client VPN endpoint of an account that has nothing of Resolver.

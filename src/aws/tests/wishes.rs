@@ -295,6 +295,7 @@ impl Wish {
             owner: "anycompany-dns".into(),
             profile: None,
             follow: None,
+            follow_rules: None,
             tags: self.tag.map(|tag| ("team".to_owned(), tag.to_owned())).into_iter().collect(),
             endpoints: Vec::new(),
             rules: Vec::new(),

@@ -165,7 +165,8 @@ fn summary(plan: &Plan) -> String {
     let counts: Vec<String> =
         counts.filter(|(count, _)| *count > 0).map(|(count, words)| format!("{count} {words}")).collect();
     let mut summary = match counts.is_empty() {
-        true => "Nothing to do: AWS is as the file wants it.".to_owned(),
+        true if plan.obstacles.is_empty() => "Nothing to do: AWS is as the file wants it.".to_owned(),
+        true => "Plan: nothing.".to_owned(),
         false => format!("Plan: {}.", counts.join(", ")),
     };
     match plan.obstacles.len() {

@@ -34,8 +34,10 @@ impl Operator {
         let [a, b, c] = SUBNETS;
         let text = format!(
             r#"
+version = 1
+
 [server]
-listen = ["127.0.0.1:0"]
+listen = ["127.0.0.1:5300"]
 
 [aws]
 region = "{REGION}"
@@ -125,6 +127,8 @@ fn a_plan_in_a_file_is_done_as_it_was_shown_or_not_at_all() {
     assert!(operator.aws.changes(before).is_empty());
 
     operator.ends(0, &["apply", "plan.json"]);
+    let fewest = operator.aws.world()["fewest_attached"].as_object().unwrap().clone();
+    assert!(fewest.values().all(|count| count.as_u64() >= Some(2)), "{fewest:?}");
     let calls = operator.aws.changes(before);
     let place = |operation: &str| calls.iter().position(|call| call.starts_with(operation)).expect(operation);
     let (added, removed) =

@@ -116,6 +116,11 @@ impl Page {
     }
 }
 
+/// What becomes of a thing, in a sign.
+pub fn mark(action: Action) -> &'static str {
+    sign(action).0
+}
+
 fn sign(action: Action) -> (&'static str, Ink) {
     match action {
         Action::Create => ("+", Ink::Green),
@@ -126,7 +131,8 @@ fn sign(action: Action) -> (&'static str, Ink) {
     }
 }
 
-fn word(kind: ThingKind) -> &'static str {
+/// Of the kind, for people.
+pub fn word(kind: ThingKind) -> &'static str {
     match kind {
         ThingKind::SecurityGroup => "security group",
         ThingKind::Endpoint => "endpoint",

@@ -13,7 +13,11 @@ impl Inner {
         match &asked.step {
             Step::CreateEndpoint { .. } => self.whole_endpoint(&made),
             Step::UpdateEndpoint { endpoint, .. } => {
-                comes(world.endpoints.get(endpoint).map(|one| (one.state, &one.status)))
+                match world.endpoints.get(endpoint) {
+                    // ACTION_NEEDED is about its addresses, which later steps mend.
+                    Some(one) if one.state == State::Broken => Progress::Done,
+                    one => comes(one.map(|one| (one.state, &one.status))),
+                }
             }
             Step::AddAddress { endpoint, address } => {
                 let Some(there) = world.endpoints.get(endpoint) else { return comes(None) };

@@ -13,9 +13,9 @@
 
 pub mod apply;
 pub mod cloud;
-pub mod follow;
 #[cfg(test)]
 pub mod fake;
+pub mod follow;
 pub mod owned;
 pub mod plan;
 pub mod show;

@@ -42,7 +42,7 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     config.aws = aws::aws(std::mem::take(&mut written.aws), faults);
     let followed = aws::last(&written, &config, faults);
     if let Some(followed) = &followed {
-        followed.add_rules(&mut written, &config, machine);
+        followed.add_rules(&mut written, &config, faults, machine);
     }
     let followed = followed.unwrap_or_default();
     if followed != Followed::default() {

@@ -12,9 +12,9 @@ use std::{fmt, io};
 use arc_swap::ArcSwap;
 
 use super::counts::{self, Origin, WorkerCounts};
-use super::operators::follows::{self, Follows};
 use super::loops::Loops;
 use super::names::Names;
+use super::operators::follows::{self, Follows};
 use super::reports::{
     endpoint_report, exchange_samples, listener_reports, target_samples, tracing_level, transport_counts,
     view_reports, zone_reports,
@@ -314,6 +314,7 @@ impl Core for Server {
                 let report = self.apply(snapshot, diagnostics);
                 self.names.settle_on(&self.snapshot().config, Instant::now());
                 self.keep_names();
+                self.follows.came_anew();
                 report
             }
             None => self.refuse(diagnostics, Vec::new()),

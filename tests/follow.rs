@@ -265,7 +265,7 @@ fn rules_of_the_vpc_are_taken_over_and_the_files_own_come_first() {
     aws.resolver("DisassociateResolverRule", &json!({"ResolverRuleId": company, "VPCId": VPC}));
     eventually(SOON, "the association is gone", || {
         let world = aws.world();
-        !world["associations"].as_array().unwrap().iter().any(|one| one["ResolverRuleId"] == *company)
+        !world["rule_associations"].as_array().unwrap().iter().any(|one| one["ResolverRuleId"] == *company)
     });
     ask_again(&dns);
     eventually(SOON, "it is no rule any more", || rcode_of("www.corp.example") == REFUSED);

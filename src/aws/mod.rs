@@ -21,3 +21,6 @@ pub mod plan;
 pub mod show;
 pub mod trouble;
 pub mod world;
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ impl Company {
         let third =
             if wish.third { format!(", {{ subnet = \"{c}\", ip = \"10.20.3.10\" }}") } else { String::new() };
         let text = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\n\
+            "version = 1\n[server]\nlisten = [\"127.0.0.1:0\"]\n\
              [aws]\nregion = \"{REGION}\"\nowner = \"anycompany-dns\"\ntags = {{ team = \"network\" }}\n\
              [aws.inbound]\nname = \"anycompany-inbound\"\nvpc = \"{VPC}\"\n\
              addresses = [{{ subnet = \"{a}\", ip = \"10.20.1.10\" }}, {{ subnet = \"{b}\", ip = \"10.20.2.10\" }}{third}]\n\
@@ -125,7 +125,7 @@ fn shape(aws: &Aws) -> Value {
         values.sort_by_cached_key(ToString::to_string);
         values
     };
-    let endpoints = all("endpoints").iter().map(|one| {
+    let endpoints = all("endpoints").into_iter().map(|one| {
         let addresses = one["_addresses"].as_object().unwrap().values();
         let chosen = one["Direction"] == "OUTBOUND";
         let address = |a: &Value| {
@@ -141,14 +141,14 @@ fn shape(aws: &Aws) -> Value {
             tags
         ])
     });
-    let rules = all("rules").iter().map(|one| {
+    let rules = all("rules").into_iter().map(|one| {
         let through = name_of("endpoints", &one["ResolverEndpointId"]);
         json!([one["CreatorRequestId"], one["DomainName"], one["Status"], one["TargetIps"], through])
     });
     let associations = all("rule_associations")
-        .iter()
+        .into_iter()
         .map(|one| json!([name_of("rules", &one["ResolverRuleId"]), one["VPCId"], one["Status"]]));
-    let groups = all("security_groups").iter().map(|one| json!([one["vpc"], one["name"]]));
+    let groups = all("security_groups").into_iter().map(|one| json!([one["vpc"], one["name"]]));
     let groups = groups.filter(|one| one[1].as_str().unwrap().starts_with("dnsfwd-"));
     json!({
         "endpoints": sorted(endpoints.collect()),
@@ -289,14 +289,14 @@ fn killed_again_and_again_the_next_run_ends_in_the_same_state() {
         let since = company.aws.journal().len();
         let mut run =
             Process::start("apply", &mut company.command(&["apply", "--yes"]), company.net.folder());
-        // At another moment each time: before the first change, after one, after two.
-        let changes = number % 3;
-        let is_time = |run: &mut Process| company.aws.changes(since).len() >= changes.max(1) || !run.alive();
-        let end = Instant::now() + SOON;
-        while !is_time(&mut run) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        if run.wait(Duration::ZERO).is_some() || company.aws.changes(since).is_empty() && !run.alive() {
+        // After one request that changes something, or two, or three.
+        let moment = 1 + number % 3;
+        let mut has_ended = false;
+        eventually(SOON, "the run changes something, or ends", || {
+            has_ended = !run.alive();
+            has_ended || company.aws.changes(since).len() >= moment
+        });
+        if has_ended {
             break;
         }
         run.kill();
@@ -326,7 +326,7 @@ fn trouble_is_told_in_words_and_never_with_a_secret() {
     assert!(expired.contains("expired"), "{expired}");
 
     let mut bare = company.command(&["plan"]);
-    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].iter().for_each(|name| drop(bare.env_remove(name)));
+    bare.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     let bare = check(2, run_within(SOON, &mut bare));
     assert!(bare.contains("no credentials for AWS"), "{bare}");
 

@@ -156,8 +156,10 @@ fn holders(
         } else if address.state == State::Going {
             draft.wait(change, Step::RemoveAddress { endpoint: id.clone(), address: rni.clone() });
         } else if let Some(ip) = ip_of(wanted) {
-            // A replacement has been told of it.
-            let is_own = other.name == wish.name && draft.owner.owns(&other.creator_request_id, &other.tags);
+            // A replacement has been told of it. One that is renamed into the other's place has not.
+            let is_own = endpoint.is_none()
+                && other.name == wish.name
+                && draft.owner.owns(&other.creator_request_id, &other.tags);
             if !is_own {
                 let about = format!("endpoint {}: {ip} is endpoint {id}'s ({})", wish.name, other.name);
                 let help = "write another address, or free this one first: two endpoints can't hold it";

@@ -17,12 +17,9 @@ use super::plan::{Action, Options, Plan, plan};
 use super::world::World;
 use crate::config::aws::Aws;
 
-/// So many courses of wishes, and of interruptions; together some seconds.
-const CASES: u32 = 256;
-
-fn config() -> ProptestConfig {
+fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
-        cases: CASES,
+        cases,
         rng_seed: RngSeed::Fixed(20_261_122),
         failure_persistence: None,
         max_shrink_iters: 300,
@@ -129,7 +126,7 @@ fn lived_in(first: &Wish, drifts: &[Drift]) -> Fake {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases(256))]
 
     /// Applied, a plan leads to an empty one; it is harmless on the way, and leaves what is somebody else's.
     #[test]
@@ -137,6 +134,10 @@ proptest! {
         let fake = lived_in(&first, &drifts);
         round(&fake, &second.aws());
     }
+}
+
+proptest! {
+    #![proptest_config(cases(96))]
 
     /// Killed before or after any request, the next runs end where one that nobody disturbed ends.
     #[test]
@@ -154,6 +155,10 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
 
     /// What can only be replaced is not, unless that was allowed.
     #[test]
@@ -163,6 +168,10 @@ proptest! {
         let replaces = plan.changes.iter().any(|change| change.action == Action::Replace);
         prop_assert!(!replaces || !plan.obstacles.is_empty(), "{:#?}", plan.changes);
     }
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
 
     /// Nothing of ours is left, and nothing else is gone.
     #[test]

@@ -304,6 +304,11 @@ pub const REQUEST_GENERATIONS: u32 = 5;
 /// How often it is looked for something that AWS says is there, and how long it is waited between: lists lag behind.
 pub const AWS_LOOKS: u32 = 3;
 pub const AWS_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// A server that follows AWS asks again after a reload, but no sooner than this after the time before: some ten requests
+/// take two seconds of AWS's rate.
+pub const FOLLOW_PAUSE_MIN: Duration = Duration::from_secs(2);
+/// And this long after AWS could not be asked, if it would not ask before that anyway.
+pub const FOLLOW_AGAIN: Duration = Duration::from_secs(60);
 /// Rules that are looked at one by one; more of them by a list.
 pub const RULES_ONE_BY_ONE: usize = 5;
 

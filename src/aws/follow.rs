@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
+
 use super::cloud::Cloud;
 use super::owned::Owner;
 use super::trouble::Trouble;
@@ -13,9 +15,7 @@ use super::world::{Endpoint, Rule, State, World};
 use crate::config::aws::{
     Aws, Direction, Followed, FollowedAddress, FollowedRule, Protocol, ResolverEndpoint, RuleType,
 };
-
-/// How often it is looked again whether the configuration wants anything followed, when it does not.
-const IDLE: Duration = Duration::from_secs(60);
+use crate::limits::{FOLLOW_AGAIN, FOLLOW_PAUSE_MIN};
 
 /// What the running configuration says of following.
 pub struct Wanted {
@@ -32,40 +32,60 @@ pub trait Server {
     fn changed(&self);
     /// AWS was asked, and this came of it.
     fn asked(&self, outcome: Result<(), &Trouble>);
+    /// Waits until somebody else has the server read its files again.
+    fn reloaded(&self) -> impl Future<Output = ()>;
 }
 
 /// Follows until its thread ends. `connect` makes the way to AWS anew each round: credentials and the Region may change.
 pub async fn follow<C: Cloud>(server: &impl Server, connect: impl AsyncFn(&Aws) -> Result<C, Trouble>) {
     loop {
         let pause = match server.wanted() {
-            None => IDLE,
+            None => None,
             Some(wanted) => {
-                round(server, &wanted, &connect).await;
-                wanted.aws.follow.unwrap_or(IDLE)
+                let often = wanted.aws.follow.unwrap_or(FOLLOW_AGAIN);
+                match round(server, &wanted, &connect).await {
+                    Ok(()) => Some(often),
+                    Err(_) => Some(often.min(FOLLOW_AGAIN)),
+                }
             }
         };
-        tokio::time::sleep(pause).await;
+        wait(server, pause).await;
     }
 }
 
+/// Until the next round: as long as `pause`, or until a reload, which may have changed what is followed. None: until a
+/// reload.
+async fn wait(server: &impl Server, pause: Option<Duration>) {
+    sleep(FOLLOW_PAUSE_MIN).await;
+    match pause {
+        None => server.reloaded().await,
+        Some(pause) => {
+            // Both are reason enough.
+            let _ = timeout(pause.saturating_sub(FOLLOW_PAUSE_MIN), server.reloaded()).await;
+        }
+    }
+}
+
+/// Fails if AWS could not be asked; that has been logged.
 async fn round<C: Cloud>(
     server: &impl Server,
     wanted: &Wanted,
     connect: &impl AsyncFn(&Aws) -> Result<C, Trouble>,
-) {
+) -> Result<(), Trouble> {
     let world = async { connect(&wanted.aws).await?.glance(&wanted.aws).await }.await;
     let world = match world {
         Ok(world) => world,
         Err(trouble) => {
             tracing::warn!(code = trouble.code, "AWS can't be followed: {trouble}; {}", trouble.help);
-            return server.asked(Err(&trouble));
+            server.asked(Err(&trouble));
+            return Err(trouble);
         }
     };
     server.asked(Ok(()));
     let before = last(&wanted.state);
     let now = seen(&wanted.aws, &world, &before);
     if now == before {
-        return;
+        return Ok(());
     }
     match now.write(&wanted.state) {
         Ok(()) => server.changed(),
@@ -74,6 +94,7 @@ async fn round<C: Cloud>(
             tracing::error!("what AWS says now can't be kept in {}: {error}", path.display());
         }
     }
+    Ok(())
 }
 
 /// What can't be read is as good as none: it is about to be written anew.
@@ -103,7 +124,7 @@ pub fn seen(wanted: &Aws, world: &World, before: &Followed) -> Followed {
             endpoints.insert(endpoint.name.clone(), addresses);
         }
     }
-    Followed { endpoints, rules: rules(wanted, world) }
+    Followed { endpoints, vpc: wanted.follow_rules.clone(), rules: rules(wanted, world) }
 }
 
 /// By the ID in the file, or else ours by name, or else the only one of this name in the VPC: nothing is changed there.
@@ -151,3 +172,6 @@ fn rules(wanted: &Aws, world: &World) -> Vec<FollowedRule> {
     rules.sort_by(|one, other| (&one.domain, &one.id).cmp(&(&other.domain, &other.id)));
     rules
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,10 +29,14 @@ impl follow::Server for Follower {
     fn asked(&self, outcome: Result<(), &Trouble>) {
         self.server.asked(outcome.is_ok());
     }
+
+    async fn reloaded(&self) {
+        self.server.reloaded().notified().await;
+    }
 }
 
-/// Begins to follow; ends with the process. Without a configuration that wants it, it looks now and then whether a
-/// reload brought one.
+/// Begins to follow; ends with the process. Without a configuration that wants it, it waits for a reload that brings
+/// one.
 pub fn start(server: Arc<dyn seam::Follows>, reloader: Reloader) -> anyhow::Result<()> {
     let follower = Follower { server, reloader };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use super::show_on_stderr;
 use crate::config::aws::Aws;
 use crate::config::{self, Diagnostic, LogFormat};
@@ -24,6 +26,8 @@ pub trait Follows: Send + Sync {
     fn wanted(&self) -> Option<(Aws, PathBuf)>;
     fn asked(&self, is_answered: bool);
     fn changed(&self);
+    /// Told after each reload that `changed` was not the reason of.
+    fn reloaded(&self) -> &Notify;
 }
 
 impl Follows for serve::Server {
@@ -37,6 +41,10 @@ impl Follows for serve::Server {
 
     fn changed(&self) {
         self.follows.changed();
+    }
+
+    fn reloaded(&self) -> &Notify {
+        &self.follows.reloaded
     }
 }
 

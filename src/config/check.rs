@@ -48,7 +48,7 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     }
     let followed = aws::last(&written, &config, faults);
     if let Some(followed) = &followed {
-        followed.add_rules(&mut written, &config, machine);
+        followed.add_rules(&mut written, &config, faults, machine);
     }
     let followed = followed.unwrap_or_default();
     if followed != Followed::default() {

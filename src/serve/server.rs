@@ -314,6 +314,7 @@ impl Core for Server {
                 let report = self.apply(snapshot, diagnostics);
                 self.names.settle_on(&self.snapshot().config, Instant::now());
                 self.keep_names();
+                self.follows.came_anew();
                 report
             }
             None => self.refuse(diagnostics, Vec::new()),

@@ -91,6 +91,44 @@ impl Aws {
         command
     }
 
+    /// One call of the Resolver API, as somebody with a console makes it; it must succeed. The shim looks at the scope
+    /// of a signature and not at the signature itself.
+    pub fn resolver(&self, operation: &str, arguments: &Value) -> Value {
+        let head = format!(
+            "POST / HTTP/1.0\r\nHost: shim\r\nContent-Type: application/x-amz-json-1.1\r\n\
+             X-Amz-Target: Route53Resolver.{operation}\r\nAuthorization: AWS4-HMAC-SHA256 \
+             Credential=HAND/20260101/{REGION}/route53resolver/aws4_request, SignedHeaders=host, Signature=00\r\n"
+        );
+        self.request(&head, &arguments.to_string())
+    }
+
+    /// An endpoint that is nobody's: its ID, once it is OPERATIONAL.
+    pub fn make_endpoint(&self, name: &str, direction: &str, addresses: [&str; 2]) -> String {
+        let places: Vec<Value> =
+            addresses.iter().zip(SUBNETS).map(|(ip, subnet)| json!({"SubnetId": subnet, "Ip": ip})).collect();
+        let told = self.resolver(
+            "CreateResolverEndpoint",
+            &json!({"CreatorRequestId": format!("by-hand-{name}"), "Name": name, "Direction": direction,
+                    "SecurityGroupIds": [SECURITY_GROUP], "IpAddresses": places}),
+        );
+        let id = told["ResolverEndpoint"]["Id"].as_str().unwrap().to_owned();
+        super::eventually(PATIENCE, "an endpoint is OPERATIONAL", || {
+            let told = self.resolver("GetResolverEndpoint", &json!({"ResolverEndpointId": id}));
+            told["ResolverEndpoint"]["Status"] == "OPERATIONAL"
+        });
+        id
+    }
+
+    /// A rule that is nobody's, associated with [`VPC`]: its ID.
+    pub fn make_rule(&self, name: &str, mut rule: Value) -> String {
+        rule["CreatorRequestId"] = json!(format!("by-hand-{name}"));
+        rule["Name"] = json!(name);
+        let told = self.resolver("CreateResolverRule", &rule);
+        let id = told["ResolverRule"]["Id"].as_str().unwrap().to_owned();
+        self.resolver("AssociateResolverRule", &json!({"ResolverRuleId": id, "VPCId": VPC, "Name": name}));
+        id
+    }
+
     /// VPCs and Client VPN endpoints: see tests/aws/shim/control.py.
     pub fn seed(&self, mut wanted: Value) {
         wanted["region"] = json!(REGION);
@@ -161,16 +199,19 @@ impl Aws {
 
     /// One request of the control path, which must succeed.
     fn control(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let body = body.map_or_else(String::new, Value::to_string);
+        self.request(&format!("{method} /shim/{path} HTTP/1.0\r\nHost: shim\r\n"), &body)
+    }
+
+    /// `head` without its end.
+    fn request(&self, head: &str, body: &str) -> Value {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let body = body.map_or_else(String::new, Value::to_string);
-        let head =
-            format!("{method} /shim/{path} HTTP/1.0\r\nHost: shim\r\nContent-Length: {}\r\n\r\n", body.len());
-        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
-        let (head, told) = reply.split_once("\r\n\r\n").expect("an HTTP reply");
-        assert!(head.lines().next().unwrap_or_default().contains(" 200"), "{method} {path}: {told}");
+        let (first, told) = reply.split_once("\r\n\r\n").expect("an HTTP reply");
+        assert!(first.lines().next().unwrap_or_default().contains(" 200"), "{head}: {told}");
         serde_json::from_str(told).unwrap()
     }
 }
@@ -183,6 +224,11 @@ impl Drop for Aws {
             eprintln!("--- the shim\n{}", read(&self.folder.path().join("shim.log")));
         }
     }
+}
+
+/// Makes the shim's environment if there is none yet: before a test enters a namespace, where no package can be had.
+pub fn prepare() {
+    python();
 }
 
 fn sources() -> PathBuf {

@@ -122,9 +122,13 @@ pub struct Dnsfwd {
 
 impl Dnsfwd {
     pub fn start(net: &Net, setup: Setup) -> Dnsfwd {
+        Dnsfwd::start_by(Command::new(binary()), net, setup)
+    }
+
+    /// By a command that has an environment of its own.
+    pub fn start_by(mut command: Command, net: &Net, setup: Setup) -> Dnsfwd {
         let config = net.write("dnsfwd.toml", &setup.text(net));
         let address: SocketAddr = setup.listen[0].parse().unwrap();
-        let mut command = Command::new(binary());
         command.arg("serve").arg("--config").arg(&config).current_dir(net.folder());
         let process = Process::start("dnsfwd", &mut command, net.folder());
         let socket = net.folder().join("control.sock");

@@ -21,7 +21,7 @@ pub use client::{Dug, Tcp, Udp, ask, ask_raw, ask_tcp, dig, kdig, parse};
 pub use dnsfwd::{Dnsfwd, Setup};
 pub use message::{Message, Parsed};
 pub use net::Net;
-pub use process::{Output, Process, run};
+pub use process::{Output, Process, run, run_within};
 pub use stage::{Stage, assert_same_bytes};
 pub use target::{Act, Scripted, Seen, reply};
 

@@ -2,9 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
+
+use super::process::run;
+use super::sys;
 
 pub struct Net {
     block: [u8; 2],
@@ -37,6 +41,20 @@ impl Net {
     /// The addresses of the company's scenario, 127.0.x.y and port 53, for use in a namespace.
     pub fn in_namespace() -> Net {
         Net { block: [0, 0], port: 53, folder: tempfile::tempdir().unwrap(), _claim: None }
+    }
+
+    /// A network namespace for this thread and what it starts, with these networks of which every address is its own:
+    /// `10.20.0.1/16`. Needs root, or the right to make namespaces.
+    pub fn enter(networks: &[&str]) {
+        sys::enter_namespace().unwrap_or_else(|fault| {
+            panic!("this test needs a network and a mount namespace, and so root: {fault}");
+        });
+        let mut commands = vec![vec!["link", "set", "lo", "up"]];
+        commands.extend(networks.iter().map(|network| vec!["address", "add", network, "dev", "lo"]));
+        for arguments in commands {
+            let output = run(Command::new("ip").args(&arguments));
+            assert_eq!(output.code, 0, "{arguments:?}: {}", output.all());
+        }
     }
 
     pub fn ip(&self, host: u8) -> Ipv4Addr {

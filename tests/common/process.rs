@@ -123,13 +123,18 @@ impl Output {
 
 /// Runs a command to its end, which it must reach within 20 seconds.
 pub fn run(command: &mut Command) -> Output {
+    run_within(Duration::from_secs(20), command)
+}
+
+/// The same with another limit.
+pub fn run_within(limit: Duration, command: &mut Command) -> Output {
     sys::leash(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let shown = format!("{command:?}");
     let child = command.spawn().unwrap_or_else(|fault| panic!("{shown} can't be started: {fault}"));
     let pid = i32::try_from(child.id()).unwrap();
     let (done, timer) = std::sync::mpsc::channel::<()>();
     let guard = thread::spawn(move || {
-        if timer.recv_timeout(Duration::from_secs(20)).is_err() {
+        if timer.recv_timeout(limit).is_err() {
             sys::signal(-pid, sys::KILL);
         }
     });

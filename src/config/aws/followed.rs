@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::RuleType;
 use crate::config::files::{hash, reason, what_to_do};
 use crate::config::reader::{At, Faults};
+use crate::config::reverse;
 use crate::config::schema::{Written, WrittenEndpoint, WrittenTarget};
 use crate::config::source::Place;
 use crate::config::system::{self, Machine};
@@ -26,6 +27,8 @@ const FILE: &str = "aws.json";
 pub struct Followed {
     /// The addresses that are ATTACHED, by the name that the configuration has for their endpoint.
     pub endpoints: BTreeMap<String, Vec<FollowedAddress>>,
+    /// The VPC whose rules were asked for.
+    pub vpc: Option<String>,
     /// By domain.
     pub rules: Vec<FollowedRule>,
 }
@@ -49,6 +52,14 @@ pub struct FollowedRule {
 }
 
 impl Followed {
+    /// Without its rules if they are of another VPC than the configuration follows now.
+    fn of_vpc(mut self, vpc: Option<&String>) -> Followed {
+        if self.vpc.as_ref() != vpc {
+            self.rules.clear();
+        }
+        self
+    }
+
     /// What a server goes by is its files and this.
     pub(in crate::config) fn hash_over(&self, files: &str) -> String {
         hash([files, &format!("{self:?}")])
@@ -81,7 +92,7 @@ impl Followed {
 /// What was last seen, if the configuration follows AWS. A file that can't be read is worth a warning: AWS will be asked.
 pub(in crate::config) fn last(written: &Written, config: &Config, faults: &mut Faults) -> Option<Followed> {
     let place = written.place_of("aws", "follow")?;
-    config.aws.as_ref()?.follow?;
+    let aws = config.aws.as_ref().filter(|aws| aws.follow.is_some())?;
     let Some(state) = &config.server.state else {
         if !faults.is_incomplete() {
             let message = "what is followed has to be kept somewhere, and there is no folder for it";
@@ -89,51 +100,80 @@ pub(in crate::config) fn last(written: &Written, config: &Config, faults: &mut F
         }
         return None;
     };
-    Followed::read(state).unwrap_or_else(|error| {
+    let read = Followed::read(state).unwrap_or_else(|error| {
         let path = Followed::path(state);
         let message = format!("what was last seen of AWS is lost: {}: {}", path.display(), reason(&error));
         let help = format!("{}; it is written anew once AWS was asked", what_to_do(&error));
         faults.warning("aws-followed", &Place::whole_file(path), message, help);
         None
-    })
+    });
+    read.map(|seen| seen.of_vpc(aws.follow_rules.as_ref()))
 }
 
 impl Followed {
     /// Adds the rules of AWS, each with an endpoint of its own, behind those of the files.
-    pub(in crate::config) fn add_rules(&self, written: &mut Written, config: &Config, machine: Machine<'_>) {
+    pub(in crate::config) fn add_rules(
+        &self,
+        written: &mut Written,
+        config: &Config,
+        faults: &mut Faults,
+        machine: Machine<'_>,
+    ) {
         let Some(state) = &config.server.state else { return };
         let place = Place::whole_file(Followed::path(state));
-        let own: HashSet<Name> = written.rules.domains.iter().map(|domain| domain.value.clone()).collect();
-        let zones = written.zones.iter().filter_map(|zone| zone.name.as_ref()).map(|name| name.value.clone());
-        let mut known: HashSet<Name> = own.into_iter().chain(zones).collect();
+        let mut known = domains_of(written);
         let inbound = written.endpoints.iter().find(|endpoint| endpoint.aws.is_some());
         let inbound = inbound.and_then(|endpoint| endpoint.name.as_ref()).map(|name| name.value.clone());
         for rule in &self.rules {
             let Ok(domain) = Name::parse(&rule.domain) else { continue };
-            let targets: Vec<SocketAddr> = rule
-                .targets
-                .iter()
-                .copied()
-                .filter(|&target| !system::is_own(target, &config.server.listen, machine))
-                .collect();
-            let endpoint = match rule.kind {
-                RuleType::Forward if !targets.is_empty() => format!("aws {}", rule.id),
-                // What Resolver answers by itself is asked of it.
-                RuleType::System if !domain.as_wire().eq(&[0]) => match &inbound {
-                    Some(name) => name.clone(),
-                    None => continue,
-                },
-                _ => continue,
-            };
-            if !known.insert(domain.clone()) {
+            if known.contains(&domain) {
                 continue;
             }
-            if rule.kind == RuleType::Forward {
-                written.endpoints.push(endpoint_of(&endpoint, &targets, &place));
-            }
+            let is_here = |target: &SocketAddr| system::is_own(*target, &config.server.listen, machine);
+            let targets: Vec<SocketAddr> = rule.targets.iter().copied().filter(|t| !is_here(t)).collect();
+            let endpoint = match (rule.kind, &inbound) {
+                (RuleType::Forward, _) if !targets.is_empty() => {
+                    let name = format!("aws {}", rule.id);
+                    written.endpoints.push(endpoint_of(&name, &targets, &place));
+                    name
+                }
+                // What Resolver answers by itself is asked of it.
+                (RuleType::System, Some(name)) if !domain.is_root() => name.clone(),
+                _ => {
+                    rule.warn_of_loss(inbound.is_none(), &place, faults);
+                    continue;
+                }
+            };
+            known.insert(domain.clone());
             written.rules.add(At { value: domain, place: place.clone() }, &endpoint);
         }
     }
+}
+
+impl FollowedRule {
+    /// Of a rule that is left out, unless that is how it should be: the VPC's rule for what is known here leads here.
+    fn warn_of_loss(&self, has_no_inbound: bool, place: &Place, faults: &mut Faults) {
+        let (why, help) = match self.kind {
+            RuleType::Forward if self.targets.is_empty() => (
+                "its targets speak DNS over HTTPS alone",
+                "write a rule for the domain here, with targets that are asked on port 53",
+            ),
+            RuleType::System if has_no_inbound => {
+                ("no endpoint here leads to Resolver", "add an [[endpoint]] with aws = \"inbound\"")
+            }
+            _ => return,
+        };
+        let message = format!("the rule {} of AWS for {} is left out: {why}", self.id, self.domain);
+        faults.warning("aws-followed", place, message, help);
+    }
+}
+
+/// What the files have rules or zones for.
+fn domains_of(written: &Written) -> HashSet<Name> {
+    let rules = written.rules.domains.iter().map(|domain| domain.value.clone());
+    let networks = written.rules.networks.iter().flat_map(|network| reverse::domains(network.value));
+    let zones = written.zones.iter().filter_map(|zone| zone.name.as_ref()).map(|name| name.value.clone());
+    rules.chain(networks).chain(zones).collect()
 }
 
 fn endpoint_of(name: &str, targets: &[SocketAddr], place: &Place) -> WrittenEndpoint {

@@ -1,9 +1,11 @@
 //! What the server says to whoever follows AWS for it: what is wanted, and what came of it. Asks nobody itself.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::config::aws::Aws;
@@ -16,6 +18,10 @@ pub struct Follows {
     failed: AtomicU64,
     changes: AtomicU64,
     last: Mutex<Option<Instant>>,
+    /// Told after each reload that `changed` was not the reason of.
+    pub reloaded: Notify,
+    /// The next reload is for what AWS said.
+    is_expected: AtomicBool,
 }
 
 impl Follows {
@@ -29,8 +35,17 @@ impl Follows {
         }
     }
 
+    /// AWS said something else than before, and a reload was asked for.
     pub fn changed(&self) {
         self.changes.fetch_add(1, Relaxed);
+        self.is_expected.store(true, Relaxed);
+    }
+
+    /// The files were read again: whoever follows looks at once, unless it was the one who asked for it.
+    pub fn came_anew(&self) {
+        if !self.is_expected.swap(false, Relaxed) {
+            self.reloaded.notify_one();
+        }
     }
 
     /// None if this configuration follows nothing.

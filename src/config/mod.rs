@@ -54,21 +54,7 @@ pub struct Loaded {
     pub config: Option<Config>,
     /// The zones that could be read, whatever else is wrong: their files may have faults too.
     pub zones: Vec<Zone>,
-    /// The AWS side alone, without what is told from the file of loops and conflicts: for tests of what a world without
-/// such a check would do.
-#[cfg(test)]
-pub fn aws_of(text: String) -> aws::Aws {
-    let file = files::ConfigFile { source: source::Source::new(Path::new("dnsfwd.toml"), text), is_main: true };
-    let mut faults = reader::Faults::default();
-    let mut written = schema::read(&[file], &mut faults);
-    let table = std::mem::take(&mut written.aws);
-    let aws = aws::aws(table, |key| written.place_of("aws", key).is_some(), &mut faults);
-    let diagnostics = faults.into_diagnostics();
-    assert_eq!(diagnostic::count(&diagnostics).errors, 0, "{}", diagnostic::render(&diagnostics, false));
-    aws.expect("there is a table [aws]").0
-}
-
-/// Where the server of these files listens for operators, as far as they can say.
+    /// Where the server of these files listens for operators, as far as they can say.
     pub socket: PathBuf,
     /// By file, line and column.
     pub diagnostics: Vec<Diagnostic>,
@@ -370,6 +356,21 @@ pub fn load(path: &Path) -> Loaded {
 pub fn load_text(path: &Path, text: String) -> Loaded {
     let file = files::ConfigFile { source: source::Source::new(path, text), is_main: true };
     load_files(schema::read, &[file], reader::Faults::default(), system::THIS)
+}
+
+/// The AWS side alone, without what is told from the file of loops and conflicts: for tests of what a world without
+/// such a check would do.
+#[cfg(test)]
+pub fn aws_of(text: String) -> aws::Aws {
+    let file =
+        files::ConfigFile { source: source::Source::new(Path::new("dnsfwd.toml"), text), is_main: true };
+    let mut faults = reader::Faults::default();
+    let mut written = schema::read(&[file], &mut faults);
+    let table = std::mem::take(&mut written.aws);
+    let aws = aws::aws(table, |key| written.place_of("aws", key).is_some(), &mut faults);
+    let diagnostics = faults.into_diagnostics();
+    assert_eq!(diagnostic::count(&diagnostics).errors, 0, "{}", diagnostic::render(&diagnostics, false));
+    aws.expect("there is a table [aws]").0
 }
 
 /// Where the server of these files listens for operators, as far as they can say: what `load` gives for sound

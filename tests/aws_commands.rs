@@ -166,5 +166,5 @@ fn a_run_that_lost_an_answer_is_taken_up() {
     operator.ends(0, &["apply", "--yes"]);
     let world = operator.aws.world();
     let count = |what: &str| world[what].as_array().unwrap().len();
-    assert_eq!((count("endpoints"), count("rules"), count("associations")), (2, 1, 1));
+    assert_eq!((count("endpoints"), count("rules"), count("rule_associations")), (2, 1, 1));
 }

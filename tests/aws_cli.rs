@@ -60,7 +60,7 @@ impl Company {
         let third =
             if wish.third { format!(", {{ subnet = \"{c}\", ip = \"10.20.3.10\" }}") } else { String::new() };
         let text = format!(
-            "version = 1\n[server]\nlisten = [\"127.0.0.1:0\"]\n\
+            "version = 1\n[server]\nlisten = [\"127.0.0.1:5353\"]\n\
              [aws]\nregion = \"{REGION}\"\nowner = \"anycompany-dns\"\ntags = {{ team = \"network\" }}\n\
              [aws.inbound]\nname = \"anycompany-inbound\"\nvpc = \"{VPC}\"\n\
              addresses = [{{ subnet = \"{a}\", ip = \"10.20.1.10\" }}, {{ subnet = \"{b}\", ip = \"10.20.2.10\" }}{third}]\n\

@@ -11,6 +11,8 @@ use serde::Serialize;
 use self::text::Paint;
 use crate::config::diagnostic::{self, Diagnostic};
 
+#[cfg(feature = "aws")]
+mod aws;
 mod check;
 mod compare;
 mod demo;
@@ -84,6 +86,9 @@ enum Command {
     Targets(targets::Arguments),
     /// Show it all on this machine alone: a company, its cloud, and a target that falls silent
     Demo(demo::Arguments),
+    /// Bring Route 53 Resolver in AWS to what the configuration says
+    #[cfg(feature = "aws")]
+    Aws(aws::Arguments),
     /// Read the manual: a topic, or which topics there are
     Manual(manual::Arguments),
 }
@@ -129,6 +134,8 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
         Command::Scenario(arguments) => scenario::run(common, &arguments),
         Command::Targets(arguments) => targets::run(common, &arguments),
         Command::Demo(arguments) => demo::run(common, &arguments),
+        #[cfg(feature = "aws")]
+        Command::Aws(arguments) => aws::run(common, &arguments),
         Command::Manual(arguments) => manual::run(common, &arguments),
     }
 }

@@ -12,9 +12,9 @@ use std::{fmt, io};
 use arc_swap::ArcSwap;
 
 use super::counts::{self, Origin, WorkerCounts};
-use super::operators::follows::{self, Follows};
 use super::loops::Loops;
 use super::names::Names;
+use super::operators::follows::{self, Follows};
 use super::reports::{
     endpoint_report, exchange_samples, listener_reports, target_samples, tracing_level, transport_counts,
     view_reports, zone_reports,

@@ -152,8 +152,9 @@ impl<'a, C: Cloud, W: Watch> Course<'a, C, W> {
         if let Step::RemoveAddress { endpoint, address } = &step {
             let others = self.cloud.attached(endpoint, address).await?;
             if others < AWS_MIN_ATTACHED {
-                let held =
-                    format!("{others} other addresses of {endpoint} are ATTACHED, {AWS_MIN_ATTACHED} must be");
+                let held = format!(
+                    "{others} other addresses of {endpoint} are ATTACHED, {AWS_MIN_ATTACHED} must be"
+                );
                 return Ok(Answer::Held(held));
             }
         }

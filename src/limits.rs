@@ -335,3 +335,12 @@ pub const AWS_ASSOCIATIONS: usize = 2_000;
 /// Rules that change places on VPCs at the same time: both requests of two moves fit into a second at the 5 that AWS
 /// takes, so that asking for more at once would only lengthen the gap of each.
 pub const AWS_MOVES_AT_ONCE: u32 = 2;
+
+/// Octets of a file with a plan: it holds the world that it was made of, 1,000 rules in some 600 KiB.
+pub const PLAN_OCTETS: u64 = 64 << 20;
+/// Names that `aws status --probe` asks for, each for two types; the first ones of the file.
+pub const PROBE_NAMES: usize = 50;
+/// How long each server has for an answer.
+pub const PROBE_PATIENCE: Duration = Duration::from_secs(3);
+/// Questions on their way at once, each to all servers: if all are silent, the end comes within 45 s.
+pub const PROBE_AT_ONCE: usize = 16;

@@ -24,3 +24,6 @@ pub mod policy;
 pub mod show;
 pub mod trouble;
 pub mod world;
+
+#[cfg(test)]
+mod tests;

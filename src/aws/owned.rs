@@ -45,6 +45,19 @@ impl Owner<'_> {
         creator_request_id.starts_with(&self.prefix())
     }
 
+    /// Whose else it is: it was made or taken over by a run with another owner, and not by one with ours.
+    pub fn another<'t>(
+        self,
+        creator_request_id: &'t str,
+        tags: &'t BTreeMap<String, String>,
+    ) -> Option<&'t str> {
+        if self.owns(creator_request_id, tags) {
+            return None;
+        }
+        let maker = || creator_request_id.strip_prefix("dnsfwd:")?.split(':').next();
+        tags.get(OWNER_TAG).map(String::as_str).or_else(maker)
+    }
+
     pub fn tagged(self, tags: &BTreeMap<String, String>) -> bool {
         tags.get(OWNER_TAG).is_some_and(|owner| owner == self.0)
     }

@@ -116,6 +116,11 @@ impl Page {
     }
 }
 
+/// What becomes of a thing, in a sign.
+pub fn mark(action: Action) -> &'static str {
+    sign(action).0
+}
+
 fn sign(action: Action) -> (&'static str, Ink) {
     match action {
         Action::Create => ("+", Ink::Green),
@@ -126,7 +131,8 @@ fn sign(action: Action) -> (&'static str, Ink) {
     }
 }
 
-fn word(kind: ThingKind) -> &'static str {
+/// Of the kind, for people.
+pub fn word(kind: ThingKind) -> &'static str {
     match kind {
         ThingKind::SecurityGroup => "security group",
         ThingKind::Endpoint => "endpoint",
@@ -159,7 +165,8 @@ fn summary(plan: &Plan) -> String {
     let counts: Vec<String> =
         counts.filter(|(count, _)| *count > 0).map(|(count, words)| format!("{count} {words}")).collect();
     let mut summary = match counts.is_empty() {
-        true => "Nothing to do: AWS is as the file wants it.".to_owned(),
+        true if plan.obstacles.is_empty() => "Nothing to do: AWS is as the file wants it.".to_owned(),
+        true => "Plan: nothing.".to_owned(),
         false => format!("Plan: {}.", counts.join(", ")),
     };
     match plan.obstacles.len() {

@@ -21,8 +21,8 @@ use crate::compare::question::{Gathering, Plan};
 use crate::compare::report::{Ending, Report};
 use crate::compare::run::{Asking, run as ask_all};
 use crate::compare::{list, querylog};
-use crate::config::Diagnostic;
 use crate::config::units::{format_duration, parse_duration};
+use crate::config::{Config, Diagnostic};
 use crate::limits::{COMPARE_GATHERED, COMPARE_QUESTIONS, COMPARE_RATE, COMPARE_RATE_MAX};
 use crate::serve::Offline;
 
@@ -91,7 +91,7 @@ impl Sources {
 }
 
 /// An address, with a port or without.
-fn server(text: &str) -> Result<SocketAddr, String> {
+pub fn server(text: &str) -> Result<SocketAddr, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, PORT)).or_else(|_| text.parse());
     address.map_err(|_| "write an address, such as 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53".to_owned())
@@ -123,7 +123,7 @@ pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
     };
     let new = match (arguments.new, &files) {
         (Some(new), _) => new,
-        (None, Some(files)) => first_listener(files)?,
+        (None, Some(files)) => first_listener(files.config())?,
         (None, None) => bail!("no configuration says where NEW is"),
     };
     if new == arguments.old {
@@ -161,8 +161,8 @@ fn passed_over(config: &Path, faults: &[Diagnostic]) {
 }
 
 /// Where a client on this machine reaches the configured server.
-fn first_listener(files: &Offline) -> anyhow::Result<SocketAddr> {
-    let mut address = *files.config().server.listen.first().context("the configuration has no listener")?;
+pub fn first_listener(config: &Config) -> anyhow::Result<SocketAddr> {
+    let mut address = *config.server.listen.first().context("the configuration has no listener")?;
     if address.ip().is_unspecified() {
         let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         address.set_ip(loopback[usize::from(address.is_ipv6())]);

@@ -13,6 +13,9 @@ use crate::config::diagnostic::{self, Diagnostic};
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(not(feature = "aws"))]
+#[path = "aws/absent.rs"]
+mod aws;
 mod check;
 mod compare;
 mod demo;
@@ -84,11 +87,10 @@ enum Command {
     Scenario(scenario::Arguments),
     /// List the running server's targets, take one out of use, put it back
     Targets(targets::Arguments),
+    /// Bring Route 53 Resolver in AWS to what the configuration says: plan, apply, status, destroy, adopt and more
+    Aws(aws::Arguments),
     /// Show it all on this machine alone: a company, its cloud, and a target that falls silent
     Demo(demo::Arguments),
-    /// Bring Route 53 Resolver in AWS to what the configuration says
-    #[cfg(feature = "aws")]
-    Aws(aws::Arguments),
     /// Read the manual: a topic, or which topics there are
     Manual(manual::Arguments),
 }
@@ -133,9 +135,8 @@ fn run(common: &Common, command: Command) -> anyhow::Result<Exit> {
         Command::Import(arguments) => import::run(common, &arguments),
         Command::Scenario(arguments) => scenario::run(common, &arguments),
         Command::Targets(arguments) => targets::run(common, &arguments),
-        Command::Demo(arguments) => demo::run(common, &arguments),
-        #[cfg(feature = "aws")]
         Command::Aws(arguments) => aws::run(common, &arguments),
+        Command::Demo(arguments) => demo::run(common, &arguments),
         Command::Manual(arguments) => manual::run(common, &arguments),
     }
 }

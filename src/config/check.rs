@@ -39,7 +39,13 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     let for_zones = ForZones { state: state.as_deref(), keys: &keys };
     config.zones = zones::zones(&written.zones, &for_zones, &mut lists, faults);
     let has_aws = written.aws.place.is_some();
-    config.aws = aws::aws(std::mem::take(&mut written.aws), faults);
+    let written_aws = std::mem::take(&mut written.aws);
+    let aws = aws::aws(written_aws, |key| written.place_of("aws", key).is_some(), faults);
+    let (aws, aws_places) = aws.unzip();
+    config.aws = aws;
+    if let Some((aws, places)) = config.aws.as_ref().zip(aws_places.as_ref()) {
+        aws::refuse(aws, places, faults);
+    }
     let followed = aws::last(&written, &config, faults);
     if let Some(followed) = &followed {
         followed.add_rules(&mut written, &config, machine);
@@ -73,6 +79,9 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     if !faults.has_errors() {
         keys.warn_of_unused(&written.keys, faults);
         warn::warn(&written, &config, &places, &used, machine, faults);
+        if let Some(aws_places) = &aws_places {
+            aws::warn(&written, &config, aws_places, &places, machine, faults);
+        }
     }
     config
 }
@@ -211,8 +220,7 @@ impl Behind<'_> {
         let mut targets = Vec::new();
         for address in &endpoint.addresses {
             let az = subnet(&address.subnet).and_then(|subnet| subnet.az.clone());
-            let ips = address.ip.map(IpAddr::from).into_iter().chain(address.ipv6.map(IpAddr::from));
-            targets.extend(ips.map(|ip| target(ip, az.clone(), rate)));
+            targets.extend(address.ips().map(|ip| target(ip, az.clone(), rate)));
         }
         targets
     }

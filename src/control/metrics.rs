@@ -484,6 +484,8 @@ mod tests {
         assert!(render(&sample).contains("10.0.1.250"));
         sample.exchanges.clear();
         sample.targets.clear();
+        // Its primary has the same address.
+        sample.zones.clear();
         assert!(!render(&sample).contains("10.0.1.250"));
     }
 

@@ -41,7 +41,7 @@ struct Turn {
 enum State {
     #[default]
     Left,
-    Asked(Asked),
+    Asked(Box<Asked>),
     /// The request was sent, and what became of it isn't known.
     Lost,
     Done,
@@ -49,7 +49,7 @@ enum State {
 
 /// What became of one request.
 enum Answer {
-    Taken(Asked),
+    Taken(Box<Asked>),
     /// Later again.
     Held(String),
     /// Not sent: the run stops.
@@ -159,10 +159,12 @@ impl<'a, C: Cloud, W: Watch> Course<'a, C, W> {
             }
         }
         if let Step::Await { until } = step {
-            return Ok(Answer::Taken(Asked { step: *until, made: None }));
+            // What makes something has its ID there already.
+            let made = made_as(&until).map(str::to_owned);
+            return Ok(Answer::Taken(Box::new(Asked { step: *until, made })));
         }
         let made = self.cloud.ask(&step).await?;
-        Ok(Answer::Taken(Asked { step, made }))
+        Ok(Answer::Taken(Box::new(Asked { step, made })))
     }
 
     fn note(&mut self, step: usize, answer: Answer) -> Result<(), Why> {
@@ -188,7 +190,7 @@ impl<'a, C: Cloud, W: Watch> Course<'a, C, W> {
         }
     }
 
-    fn taken(&mut self, step: usize, asked: Asked) -> Result<(), Why> {
+    fn taken(&mut self, step: usize, asked: Box<Asked>) -> Result<(), Why> {
         match (made_as(&asked.step), &asked.made) {
             (Some(name), Some(id)) => drop(self.made.insert(name.to_owned(), id.clone())),
             (Some(name), None) => {
@@ -206,7 +208,7 @@ impl<'a, C: Cloud, W: Watch> Course<'a, C, W> {
         let (places, asked): (Vec<usize>, Vec<Asked>) = steps
             .clone()
             .filter_map(|step| match &self.turns[step].state {
-                State::Asked(asked) => Some((step, asked.clone())),
+                State::Asked(asked) => Some((step, Asked::clone(asked))),
                 _ => None,
             })
             .unzip();

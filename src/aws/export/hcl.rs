@@ -74,7 +74,9 @@ impl Body {
         for (index, line) in self.lines.iter().enumerate() {
             match line {
                 Line::Gap => page.push('\n'),
-                Line::Comment(text) => drop(writeln!(page, "{indent}# {text}")),
+                Line::Comment(text) => {
+                    let _ = writeln!(page, "{indent}# {text}");
+                }
                 Line::Attribute(key, value) => {
                     let width = self.width(index);
                     let value = closed(&value.replace('\n', &format!("\n{indent}  ")), &indent);
@@ -128,7 +130,9 @@ pub(super) fn quoted(text: &str) -> String {
             '\t' => quoted.push_str("\\t"),
             // `$${` and `%%{` stand for `${` and `%{`; a third sign before them would be read in several ways.
             '$' | '%' if rest.peek() == Some(&'{') => quoted.extend([c, c]),
-            c if c.is_control() || ("$%".contains(c) && rest.peek() == Some(&c)) => drop(write!(quoted, "\\u{:04x}", u32::from(c))),
+            c if c.is_control() || ("$%".contains(c) && rest.peek() == Some(&c)) => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+            }
             c => quoted.push(c),
         }
     }

@@ -322,12 +322,13 @@ impl Inner {
     }
 }
 
-/// From Do53 to DoH and back an inbound endpoint goes by both together.
+/// From Do53 to DoH an inbound endpoint goes by both together (Protocols of UpdateResolverEndpoint).
 fn sound_protocols(endpoint: &Endpoint, protocols: &[Protocol]) -> Result<(), Trouble> {
     let kept = protocols.iter().any(|protocol| endpoint.protocols.contains(protocol));
-    match kept || endpoint.direction == Direction::Outbound {
+    let has_do53 = endpoint.protocols.contains(&Protocol::Do53);
+    match kept || !has_do53 || endpoint.direction == Direction::Outbound {
         true => Ok(()),
-        false => Err(trouble(Kind::Refused, "an inbound endpoint can't change all its protocols at once")),
+        false => Err(trouble(Kind::Refused, "You can't change from Do53 to DoH directly")),
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inner;
-use super::make::id_of;
+use super::make::{Made, id_of};
 use crate::aws::owned::Owner;
 use crate::aws::plan::step::{Ref, Step};
-use crate::aws::world::State;
+use crate::aws::world::{Endpoint, State};
 use crate::config::aws::Aws;
 
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Journal {
     named: BTreeSet<String>,
     /// The least number of attached addresses that an endpoint had since it first had two, until it was deleted.
     pub least_attached: BTreeMap<String, usize>,
+    /// Steps that took an endpoint that stays below two attached addresses, or even lower if it was there already.
+    pub lowered: Vec<String>,
     /// Steps that changed what isn't ours.
     pub foreign: Vec<String>,
     /// All steps that were asked for.
@@ -35,8 +37,31 @@ impl Journal {
 }
 
 impl Inner {
+    /// Asks for a step, and notes what it does.
+    pub fn journaled(&mut self, step: &Step) -> Made {
+        self.journal_touch(step);
+        let before = self.attached();
+        let asked = self.ask(step);
+        let after = self.attached();
+        for (id, before) in before {
+            if after.get(&id).is_some_and(|after| *after < before && *after < 2) {
+                self.journal.lowered.push(format!("{step:?}"));
+            }
+        }
+        self.journal_attached();
+        asked
+    }
+
+    /// Of endpoints that aren't being deleted.
+    fn attached(&self) -> BTreeMap<String, usize> {
+        let all = self.world.endpoints.iter().filter(|(_, endpoint)| endpoint.state != State::Going);
+        let attached =
+            |endpoint: &Endpoint| endpoint.addresses.values().filter(|one| one.state == State::Ready).count();
+        all.map(|(id, endpoint)| (id.clone(), attached(endpoint))).collect()
+    }
+
     /// Notes the step, and whether it changes what isn't ours.
-    pub fn journal_touch(&mut self, step: &Step) {
+    fn journal_touch(&mut self, step: &Step) {
         self.journal.asked.push(step.clone());
         let Some(id) = touched(step) else { return };
         if !self.journal.named.contains(&id) && !self.is_ours(&id, step) && self.is_there(&id) {
@@ -45,12 +70,11 @@ impl Inner {
     }
 
     pub fn journal_attached(&mut self) {
+        let attached = self.attached();
         let least = &mut self.journal.least_attached;
-        for (id, endpoint) in &self.world.endpoints {
-            let attached = endpoint.addresses.values().filter(|one| one.state == State::Ready).count();
-            let was_whole = least.contains_key(id);
-            if endpoint.state != State::Going && (was_whole || attached >= 2) {
-                let seen = least.entry(id.clone()).or_insert(attached);
+        for (id, attached) in attached {
+            if attached >= 2 || least.contains_key(&id) {
+                let seen = least.entry(id).or_insert(attached);
                 *seen = attached.min(*seen);
             }
         }

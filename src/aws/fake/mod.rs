@@ -31,10 +31,12 @@ pub enum Fault {
     Blind { from: u32, count: u32 },
 }
 
+#[derive(Clone)]
 pub struct Fake {
     inner: RefCell<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     world: World,
     /// Looks until something is settled.
@@ -85,18 +87,21 @@ impl Fake {
         self.inner.borrow_mut().journal.watch_for(wanted);
     }
 
-    /// From now on, counted from the next request.
+    /// Counted from the next request.
     pub fn fault(&self, fault: Fault) {
         let mut inner = self.inner.borrow_mut();
         inner.requests = 0;
         inner.faults.push(fault);
     }
 
-    pub fn no_faults(&self) {
-        self.inner.borrow_mut().faults.clear();
+    /// Requests are counted from here, and nothing goes wrong.
+    pub fn from_here(&self) {
+        let mut inner = self.inner.borrow_mut();
+        (inner.requests, inner.journal) = (0, Journal::default());
+        inner.faults.clear();
     }
 
-    /// How often things were asked for or looked at since the last fault was set up.
+    /// How often things were asked for or looked at since then.
     pub fn requests(&self) -> u32 {
         self.inner.borrow().requests
     }
@@ -154,9 +159,10 @@ impl Cloud for Fake {
         if inner.faults.contains(&Fault::Busy(inner.requests)) {
             return Err(trouble(Kind::Busy, "it is on its way to another state"));
         }
-        inner.journal_touch(step);
-        let asked = inner.ask(step);
-        inner.journal_attached();
+        let asked = inner.journaled(step);
+        if asked.as_ref().is_err_and(|trouble| trouble.kind == Kind::Busy) {
+            inner.tick();
+        }
         let made = asked?;
         inner.answers()?;
         Ok(made)
@@ -171,7 +177,8 @@ impl Cloud for Fake {
     }
 
     async fn attached(&self, endpoint: &str, beside: &str) -> Result<usize, Trouble> {
-        let inner = self.inner.borrow();
+        let mut inner = self.inner.borrow_mut();
+        inner.tick();
         let endpoint = inner.world.endpoints.get(endpoint).ok_or_else(|| gone("endpoint"))?;
         let others = endpoint.addresses.iter().filter(|(id, _)| *id != beside);
         Ok(others.filter(|(_, address)| address.state == State::Ready).count())
@@ -232,7 +239,11 @@ impl Inner {
         let world = &mut self.world;
         match thing {
             Thing::Endpoint(id) => {
-                settle(&mut world.endpoints, id, |e| (&mut e.state, &mut e.status), "OPERATIONAL")
+                settle(&mut world.endpoints, id, |e| (&mut e.state, &mut e.status), "OPERATIONAL");
+                let Some(endpoint) = world.endpoints.get_mut(id) else { return };
+                if endpoint.addresses.values().any(|address| address.state == State::Broken) {
+                    (endpoint.state, endpoint.status) = (State::Broken, "ACTION_NEEDED".to_owned());
+                }
             }
             Thing::Rule(id) => settle(&mut world.rules, id, |r| (&mut r.state, &mut r.status), "COMPLETE"),
             Thing::Association(id) => {

@@ -5,7 +5,7 @@ use super::{Inner, trouble};
 use crate::aws::cloud::{Asked, Progress};
 use crate::aws::plan::step::Step;
 use crate::aws::trouble::Kind;
-use crate::aws::world::{State, Switch};
+use crate::aws::world::{Address, State, Switch};
 
 impl Inner {
     pub fn progress(&self, asked: &Asked) -> Progress {
@@ -13,11 +13,23 @@ impl Inner {
         match &asked.step {
             Step::CreateEndpoint { .. } => self.whole_endpoint(&made),
             Step::UpdateEndpoint { endpoint, .. } => {
-                comes(world.endpoints.get(endpoint).map(|one| (one.state, &one.status)))
+                match world.endpoints.get(endpoint) {
+                    // ACTION_NEEDED is about its addresses, which later steps mend.
+                    Some(one) if one.state == State::Broken => Progress::Done,
+                    one => comes(one.map(|one| (one.state, &one.status))),
+                }
             }
-            Step::AddAddress { endpoint, .. } => {
-                let address = world.endpoints.get(endpoint).and_then(|one| one.addresses.get(&made));
-                comes(address.map(|one| (one.state, &one.status)))
+            Step::AddAddress { endpoint, address } => {
+                let Some(there) = world.endpoints.get(endpoint) else { return comes(None) };
+                // Who goes on after another run knows no ID, and for an address that AWS chose not the address either.
+                let new = |(id, one): &(&String, &Address)| match address.ip {
+                    Some(ip) => one.ip == Some(ip) && one.state != State::Going,
+                    None => made.is_empty() && one.state == State::Coming || **id == made,
+                };
+                match (there.addresses.iter().find(new), made.is_empty() && address.ip.is_none()) {
+                    (None, true) => Progress::Done,
+                    (found, _) => comes(found.map(|(_, one)| (one.state, &one.status))),
+                }
             }
             Step::RemoveAddress { endpoint, address } => {
                 let endpoint = world.endpoints.get(endpoint);

@@ -53,6 +53,11 @@ pub(super) fn compare(draft: &mut Draft<'_>, wish: &ResolverEndpoint, id: &str, 
     changed.reasons = surgery.reasons();
     changed.waits = waits(id, now, !changed.fields.is_empty());
     surgery.perform(draft, wish);
+    changed.reasons.extend(
+        surgery
+            .early()
+            .map(|()| "an address goes before its successor comes, while two others are attached".to_owned()),
+    );
     changed.steps = surgery.steps;
     changed
 }
@@ -139,6 +144,14 @@ impl<'a> Surgery<'a> {
                 format!("AWS says of {text}: {}", address.status)
             })
             .collect()
+    }
+
+    /// Whether something is removed before all is added.
+    fn early(&self) -> Option<()> {
+        let is_early = |(stage, step): &(Stage, Step)| {
+            stage.0 == Phase::Addresses && matches!(step, Step::RemoveAddress { .. })
+        };
+        self.steps.iter().any(is_early).then_some(())
     }
 
     fn perform(&mut self, draft: &mut Draft<'_>, wish: &ResolverEndpoint) {

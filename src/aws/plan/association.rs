@@ -99,6 +99,9 @@ struct Work<'a, 'r> {
 impl<'a> Work<'a, '_> {
     fn wanted(&mut self, draft: &mut Draft<'a>, pair: Pair<'a>, depth: u32) {
         let wish = &draft.goal.rules[pair.rule];
+        if self.rules.placed[pair.rule].is_lost() {
+            return;
+        }
         if !draft.world.vpcs.contains_key(pair.vpc) {
             let about = format!("rule {}: there is no VPC {}", wish.name, pair.vpc);
             draft.obstacle(

@@ -10,7 +10,7 @@ use super::association::Pair;
 use super::draft::{ChangeId, Draft};
 use super::endpoint::Placed;
 use super::rule::{Leaving, Rules};
-use super::step::{Ref, Step};
+use super::step::{Ref, Step, Tags};
 use super::{Field, Plan};
 use crate::aws::world::{Endpoint, State};
 use crate::config::aws::{Direction, EndpointAddress, ResolverEndpoint};
@@ -49,6 +49,15 @@ pub(super) fn replacement(draft: &mut Draft<'_>, what: &str, pinned: Option<&str
             draft.replacement_obstacle(what, fields);
             false
         }
+    }
+}
+
+/// Something that is to be taken over, but is another owner's: two files would pull at it.
+pub(super) fn another(draft: &mut Draft<'_>, what: &str, id: &str, marks: (&str, &Tags)) {
+    if let Some(other) = draft.owner.another(marks.0, marks.1) {
+        let about = format!("{what}: {id} is kept by another file, whose owner is {other}");
+        let help = "take it out of that file first, which lets go of what it took over; or choose one owner for both";
+        draft.obstacle(about, help);
     }
 }
 

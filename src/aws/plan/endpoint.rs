@@ -23,6 +23,11 @@ pub(super) struct Placed<'a> {
 }
 
 impl Placed<'_> {
+    /// The file names an `id` that AWS doesn't know, which is an obstacle already.
+    pub fn is_lost(&self) -> bool {
+        self.now.is_none() && matches!(self.then, Ref::Id(_))
+    }
+
     pub fn is_kept(&self) -> bool {
         matches!((&self.now, &self.then), (Some(now), Ref::Id(then)) if now == then)
     }
@@ -75,6 +80,7 @@ fn compare<'a>(
         check::going(draft, &format!("endpoint {}", wish.name), id);
         return kept;
     }
+    check::another(draft, &format!("endpoint {}", wish.name), id, (&now.creator_request_id, &now.tags));
     let immutable = immutable(wish, now, groups);
     if !immutable.is_empty() {
         return replace(draft, wish, id, now, groups, immutable);
@@ -117,7 +123,10 @@ fn replace<'a>(
     fields.extend(mutable_fields(wish, now));
     let reason = match matching::is_adopted(draft.owner, &now.creator_request_id) {
         true => format!("replaced by a new one; {id} was taken over, and is let go"),
-        false => "replaced by a new one, to which its rules move before the old one is deleted".to_owned(),
+        false if wish.direction == Direction::Outbound => {
+            "replaced by a new one, to which its rules move before the old one is deleted".to_owned()
+        }
+        false => "replaced by a new one, which is there before the old one is deleted".to_owned(),
     };
     let change = Change::new(ThingKind::Endpoint, &wish.name, Action::Replace, reason).id(id).fields(fields);
     let change = draft.change(change);
@@ -212,7 +221,8 @@ fn change(draft: &mut Draft<'_>, wish: &ResolverEndpoint, id: &str, now: &Endpoi
         return;
     }
     let action = if fields.is_empty() { Action::Wait } else { Action::Change };
-    let change = Change::new(ThingKind::Endpoint, &wish.name, action, reason(now, wish, &changed, action));
+    let change =
+        Change::new(ThingKind::Endpoint, &wish.name, action, reason(draft, now, wish, &changed, action));
     let change = draft.change(change.id(id).fields(fields));
     for until in waits {
         draft.wait(change, until);
@@ -238,10 +248,16 @@ fn added<'w>(wish: &'w ResolverEndpoint, changed: &Changed) -> Vec<&'w crate::co
     wish.addresses.iter().filter(is_added).collect()
 }
 
-fn reason(now: &Endpoint, wish: &ResolverEndpoint, changed: &Changed, action: Action) -> String {
+fn reason(
+    draft: &Draft<'_>,
+    now: &Endpoint,
+    wish: &ResolverEndpoint,
+    changed: &Changed,
+    action: Action,
+) -> String {
     let mut reasons = vec![match action {
         Action::Wait => format!("AWS is still at what an earlier run asked for: {}", now.status),
-        _ => "differs from the file".to_owned(),
+        _ => tag::reason(draft, &now.creator_request_id, &now.tags),
     }];
     reasons.extend(changed.reasons.iter().cloned());
     if now.state == State::Broken {

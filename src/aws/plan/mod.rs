@@ -248,3 +248,6 @@ fn cost_of(draft: &Draft<'_>, endpoints: &[endpoint::Placed<'_>], deleted: &[Str
     }
     cost::of(before, (before + more).saturating_sub(less))
 }
+
+#[cfg(test)]
+mod tests;

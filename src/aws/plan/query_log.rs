@@ -61,6 +61,7 @@ fn compare(draft: &mut Draft<'_>, wish: &aws::QueryLog, id: &str, now: &QueryLog
         check::going(draft, &what, id);
         return;
     }
+    check::another(draft, &what, id, (&now.creator_request_id, &now.tags));
     let fields = [
         Field::differing("name", &now.name, &wish.name),
         Field::differing("destination", &now.destination, &wish.destination),
@@ -118,7 +119,7 @@ fn change(draft: &mut Draft<'_>, wish: &aws::QueryLog, id: &str, now: &QueryLog)
     }
     let (action, reason) = match fields.is_empty() {
         true => (Action::Wait, format!("AWS is still at what an earlier run asked for: {}", now.status)),
-        false => (Action::Change, "differs from the file".to_owned()),
+        false => (Action::Change, tag::reason(draft, &now.creator_request_id, &now.tags)),
     };
     let change = Change::new(ThingKind::QueryLog, &wish.name, action, reason).id(id).fields(fields);
     let change = draft.change(change);

@@ -99,11 +99,11 @@ fn domain_word(kind: RuleType) -> &'static str {
     if kind == RuleType::Delegate { "delegation record" } else { "domain" }
 }
 
-/// What a step will make is called by the step's own name for it: `endpoint anycompany-outbound`.
-fn reference(thing: &Ref) -> &str {
-    match thing {
-        Ref::Id(id) => id,
-        Ref::Made(made) => made,
+/// An endpoint that isn't there yet has a name, and no ID.
+fn reference(endpoint: &Ref) -> String {
+    match endpoint {
+        Ref::Id(id) => id.clone(),
+        Ref::Made(made) => format!("{} (new)", made.trim_start_matches("endpoint ")),
     }
 }
 
@@ -126,6 +126,7 @@ fn compare<'a>(
         check::going(draft, &format!("rule {}", wish.name), id);
         return kept;
     }
+    check::another(draft, &format!("rule {}", wish.name), id, (&now.creator_request_id, &now.tags));
     let domain = text::domain_of(&wish.domain);
     let fields = [
         Field::differing("type", now.kind.word(), wish.kind.word()),
@@ -156,7 +157,7 @@ fn shared_in(draft: &mut Draft<'_>, wish: &ResolverRule, id: &str, now: &Rule) {
 }
 
 fn mutable_fields(wish: &ResolverRule, now: &Rule, endpoint: Option<&Ref>) -> Vec<Field> {
-    let endpoint = endpoint.map_or("", reference);
+    let endpoint = endpoint.map_or_else(String::new, reference);
     let fields = [
         Field::differing("name", &now.name, &wish.name),
         Field::differing(
@@ -191,7 +192,7 @@ fn change(draft: &mut Draft<'_>, wish: &ResolverRule, id: &str, now: &Rule, endp
     let (action, reason) = match (fields.is_empty(), now.state) {
         (_, State::Broken) => (Action::Change, format!("AWS says {}: it is written once more", now.status)),
         (true, _) => (Action::Wait, format!("AWS is still at what an earlier run asked for: {}", now.status)),
-        (false, _) => (Action::Change, "differs from the file".to_owned()),
+        (false, _) => (Action::Change, tag::reason(draft, &now.creator_request_id, &now.tags)),
     };
     let change = Change::new(ThingKind::Rule, &wish.name, action, reason).id(id).fields(fields);
     let change = draft.change(change);

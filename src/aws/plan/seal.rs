@@ -61,7 +61,8 @@ impl Plan {
 /// and followed is no wish.
 pub(super) fn wanted(aws: &Aws) -> String {
     let nowhere = Location { file: Arc::from(Path::new("")), line: 0, column: 0 };
-    let mut bare = Aws { profile: None, follow: None, place: nowhere.clone(), ..aws.clone() };
+    let mut bare =
+        Aws { profile: None, follow: None, follow_rules: None, place: nowhere.clone(), ..aws.clone() };
     for endpoint in &mut bare.endpoints {
         endpoint.place = nowhere.clone();
         endpoint.addresses.iter_mut().for_each(|address| address.place = nowhere.clone());

@@ -20,7 +20,7 @@ pub(super) fn shares(draft: &mut Draft<'_>, rules: &Rules<'_>) {
         match there {
             Some((arn, share)) if !wish.share.is_empty() => compare(draft, wish, arn, share),
             Some((arn, share)) => delete(draft, arn, share, "not in the file any more"),
-            None if wish.share.is_empty() => {}
+            None if wish.share.is_empty() || placed.is_lost() => {}
             None if rule.is_some_and(|rule| is_foreign(draft, rule)) => {}
             None => create(draft, wish, placed.then.clone()),
         }

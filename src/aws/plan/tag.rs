@@ -30,6 +30,14 @@ pub(super) fn step(draft: &mut Draft<'_>, change: ChangeId, arn: &str, now: &Tag
     }
 }
 
+/// Why something changes that is there.
+pub(super) fn reason(draft: &Draft<'_>, creator_request_id: &str, now: &Tags) -> String {
+    match draft.owner.owns(creator_request_id, now) {
+        true => "differs from the file".to_owned(),
+        false => "taken over: from here on it is kept as the file says".to_owned(),
+    }
+}
+
 /// What was taken over stays when it is wanted no more; only our mark goes.
 pub(super) fn release(kind: ThingKind, name: &str, owner: &str) -> Change {
     let reason = "let go, not deleted: it was taken over, not made";

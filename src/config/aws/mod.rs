@@ -1,8 +1,11 @@
 //! `[aws]`: what stands on the AWS side of the hybrid, as the file wants it. Plain values in Route 53 Resolver's
 //! words, with the place that each was written at; asks AWS nothing, and has none of its types.
 
+mod analysis;
 mod build;
 mod followed;
+mod places;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +15,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::analysis::warn;
 pub(super) use self::build::aws;
 pub use self::build::name_of;
 pub(super) use self::followed::last;
 pub use self::followed::{Followed, FollowedAddress, FollowedRule};
+pub(super) use self::refused::refuse;
 use super::source::Location;
 use crate::wire::name::Name;
 
@@ -63,10 +68,14 @@ impl Aws {
         match &rule.endpoint {
             Some(name) => self.endpoint(name),
             None => {
-                let mut outbound = self.endpoints.iter().filter(|e| e.direction == Direction::Outbound);
+                let mut outbound = self.outbound();
                 outbound.next().filter(|_| outbound.next().is_none())
             }
         }
+    }
+
+    pub fn outbound(&self) -> impl Iterator<Item = &ResolverEndpoint> {
+        self.endpoints.iter().filter(|endpoint| endpoint.direction == Direction::Outbound)
     }
 
     pub fn subnet(&self, id: &str) -> Option<&Subnet> {
@@ -110,6 +119,13 @@ pub enum AddressFamily {
     Ipv6,
     #[serde(rename = "DUALSTACK")]
     DualStack,
+}
+
+impl EndpointAddress {
+    /// Those that are written; AWS chooses the others.
+    pub fn ips(&self) -> impl Iterator<Item = IpAddr> {
+        self.ip.map(IpAddr::from).into_iter().chain(self.ipv6.map(IpAddr::from))
+    }
 }
 
 impl AddressFamily {

@@ -14,7 +14,7 @@ use crate::config::reader::{
     At, Faults, Node, Table, Wrong, at, flag, list, one_of, read_table, some, string, table as table_of,
 };
 use crate::config::source::Place;
-use crate::config::value::{address_or_network, domain, duration, label, network};
+use crate::config::value::{domain, duration, label, network};
 use crate::wire::name::Name;
 
 /// AWS allows 5 requests a second for a whole account and Region: more often than each half minute is unkind.
@@ -28,8 +28,11 @@ const MAX_SNI: usize = 255;
 /// Of tags in the Resolver API.
 const MAX_TAG_KEY: usize = 128;
 const MAX_TAG_VALUE: usize = 256;
+/// Tags of one thing in the Resolver API, less those that mark what is ours.
+const MAX_TAGS: usize = 190;
 
-/// All that the files say of AWS. Present as soon as one of them has the table.
+/// All that the files say of AWS. Present as soon as one of them has the table. A table in it with a fault of its own,
+/// which is reported, is none.
 #[derive(Default)]
 pub(in crate::config) struct WrittenAws {
     /// Of the first table.
@@ -40,12 +43,12 @@ pub(in crate::config) struct WrittenAws {
     pub follow: Option<Duration>,
     pub follow_rules: Option<At<String>>,
     pub tags: BTreeMap<String, String>,
-    pub endpoints: Vec<WrittenResolverEndpoint>,
-    pub rules: Vec<WrittenResolverRule>,
-    pub client_vpns: Vec<WrittenClientVpn>,
-    pub query_logs: Vec<WrittenQueryLog>,
-    pub vpcs: Vec<WrittenVpc>,
-    pub subnets: Vec<WrittenSubnet>,
+    pub endpoints: Vec<Option<WrittenResolverEndpoint>>,
+    pub rules: Vec<Option<WrittenResolverRule>>,
+    pub client_vpns: Vec<Option<WrittenClientVpn>>,
+    pub query_logs: Vec<Option<WrittenQueryLog>>,
+    pub vpcs: Vec<Option<WrittenVpc>>,
+    pub subnets: Vec<Option<WrittenSubnet>>,
 }
 
 pub(in crate::config) struct WrittenResolverEndpoint {
@@ -54,6 +57,7 @@ pub(in crate::config) struct WrittenResolverEndpoint {
     pub direction: Option<Direction>,
     pub vpc: Option<At<String>>,
     pub addresses: Option<Vec<At<WrittenAddress>>>,
+    /// Outbound endpoints can do without.
     pub security_group: Option<WrittenSecurityGroup>,
     pub family: Option<At<AddressFamily>>,
     pub protocols: Option<At<Vec<Protocol>>>,
@@ -94,8 +98,8 @@ pub(in crate::config) struct WrittenResolverRule {
 pub(in crate::config) struct WrittenClientVpn {
     pub endpoint: Option<At<String>>,
     pub dns_servers: Option<At<Vec<Ipv4Addr>>>,
-    pub authorize: bool,
-    pub group: Option<String>,
+    pub authorize: Option<bool>,
+    pub group: Option<At<String>>,
     pub place: Place,
 }
 
@@ -143,24 +147,49 @@ pub(super) fn aws(section: &mut Section<'_, '_>, aws: &mut WrittenAws) {
                 node,
                 title,
                 example,
-                |table, faults| endpoint(table, Some((key, direction)), faults),
+                |table, faults| sound(table, faults, |t, f| endpoint(t, Some((key, direction)), f)),
                 faults,
             )
         };
         aws.endpoints.extend(section.get(key, read));
     }
-    let read = table_of("[aws.client_vpn]", "[aws.client_vpn]", client_vpn);
+    let read = table_of("[aws.client_vpn]", "[aws.client_vpn]", |t, f| sound(t, f, client_vpn));
     let vpns = |node: Node<'_>, faults: &mut Faults| match node.items() {
         Some(items) => Some(items.filter_map(|item| read(item, faults)).collect()),
         None => read(node, faults).map(|one| vec![one]),
     };
     aws.client_vpns.extend(section.table.optional("client_vpn", vpns, section.faults).unwrap_or_default());
     let Section { table, faults, .. } = section;
-    many(table, "endpoint", "[[aws.endpoint]]", &mut |t, f| aws.endpoints.push(endpoint(t, None, f)), faults);
-    many(table, "rule", "[[aws.rule]]", &mut |t, f| aws.rules.push(rule(t, f)), faults);
-    many(table, "query_log", "[[aws.query_log]]", &mut |t, f| aws.query_logs.push(query_log(t, f)), faults);
-    many(table, "vpc", "[[aws.vpc]]", &mut |t, f| aws.vpcs.push(vpc(t, f)), faults);
-    many(table, "subnet", "[[aws.subnet]]", &mut |t, f| aws.subnets.push(subnet(t, f)), faults);
+    let read = |t: &mut Table<'_>, f: &mut Faults| endpoint(t, None, f);
+    every(table, "endpoint", "[[aws.endpoint]]", &mut aws.endpoints, read, faults);
+    every(table, "rule", "[[aws.rule]]", &mut aws.rules, rule, faults);
+    every(table, "query_log", "[[aws.query_log]]", &mut aws.query_logs, query_log, faults);
+    every(table, "vpc", "[[aws.vpc]]", &mut aws.vpcs, vpc, faults);
+    every(table, "subnet", "[[aws.subnet]]", &mut aws.subnets, subnet, faults);
+}
+
+/// Reads all tables of one kind.
+fn every<T>(
+    table: &mut Table<'_>,
+    name: &'static str,
+    title: &'static str,
+    into: &mut Vec<Option<T>>,
+    read: impl Fn(&mut Table<'_>, &mut Faults) -> T,
+    faults: &mut Faults,
+) {
+    many(table, name, title, &mut |table, faults| into.push(sound(table, faults, &read)), faults);
+}
+
+/// What is read of a table in which no value is wrong. Of others nothing more is said: what they lack may be the value
+/// that is wrong.
+fn sound<T>(
+    table: &mut Table<'_>,
+    faults: &mut Faults,
+    read: impl Fn(&mut Table<'_>, &mut Faults) -> T,
+) -> Option<T> {
+    let before = faults.errors();
+    let value = read(table, faults);
+    (faults.errors() == before).then_some(value)
 }
 
 fn endpoint(
@@ -194,9 +223,8 @@ fn endpoint(
             list(one),
             faults,
         ),
-        security_group: table.required(
+        security_group: table.optional(
             "security_group",
-            "security_group = { allow = [\"192.168.0.0/16\"] }",
             table_of("`security_group`", "{ allow = [\"192.168.0.0/16\"] }", security_group),
             faults,
         ),
@@ -252,7 +280,7 @@ fn rule(table: &mut Table<'_>, faults: &mut Faults) -> WrittenResolverRule {
         vpcs: table.optional("vpcs", list(at(id("vpc-"))), faults).unwrap_or_default(),
         share: table.optional("share", share, faults).unwrap_or_default(),
         tags: table.optional("tags", tags, faults).unwrap_or_default(),
-        id: table.optional("id", id("rslvr-"), faults),
+        id: table.optional("id", id("rslvr-rr-"), faults),
     }
 }
 
@@ -287,8 +315,8 @@ fn client_vpn(table: &mut Table<'_>, faults: &mut Faults) -> WrittenClientVpn {
             faults,
         ),
         dns_servers: table.required("dns_servers", "dns_servers = [\"10.0.1.250\"]", servers, faults),
-        authorize: table.optional("authorize", flag, faults).unwrap_or(false),
-        group: table.optional("group", string("\"S-1-5-21-…\"", |text| Ok(text.to_owned())), faults),
+        authorize: table.optional("authorize", flag, faults),
+        group: table.optional("group", at(string("\"S-1-5-21-…\"", |text| Ok(text.to_owned()))), faults),
     }
 }
 
@@ -323,7 +351,7 @@ fn subnet(table: &mut Table<'_>, faults: &mut Faults) -> WrittenSubnet {
     WrittenSubnet {
         place: table.place.clone(),
         id: table.required("id", "id = \"subnet-0aaa\"", at(id("subnet-")), faults),
-        cidr: table.optional("cidr", string("\"10.0.1.0/24\"", address_or_network), faults),
+        cidr: table.optional("cidr", string("\"10.0.1.0/24\"", network), faults),
         az: table.optional("az", string("\"ap-northeast-2a\"", label), faults),
     }
 }
@@ -359,6 +387,10 @@ fn tags(node: Node<'_>, faults: &mut Faults) -> Option<BTreeMap<String, String>>
         node.wrong_type("a table", "write it like this: { team = \"network\" }", faults);
         return None;
     };
+    if entries.len() > MAX_TAGS {
+        let wrong = Wrong::new("aws-tag", format!("more than {MAX_TAGS} tags"), "leave some out");
+        node.wrong(wrong, faults);
+    }
     let mut tags = BTreeMap::new();
     for (key, value) in entries {
         let (key, text) = (key.get_ref().as_ref(), value.get_ref().as_str());
@@ -479,13 +511,22 @@ fn rule_address(text: &str, protocol: Protocol) -> Result<SocketAddr, Wrong> {
 }
 
 fn ipv4(text: &str) -> Result<Ipv4Addr, Wrong> {
-    text.parse().map_err(|_| {
-        Wrong::new("bad-address", format!("`{text}` is no IPv4 address"), "write one like \"10.0.1.250\"")
+    let host = |ip: &Ipv4Addr| !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast();
+    text.parse().ok().filter(host).ok_or_else(|| {
+        Wrong::new(
+            "bad-address",
+            format!("`{text}` is no host's IPv4 address"),
+            "write one like \"10.0.1.250\"",
+        )
     })
 }
 
 fn ipv6(text: &str) -> Result<Ipv6Addr, Wrong> {
-    text.parse().map_err(|_| {
-        Wrong::new("bad-address", format!("`{text}` is no IPv6 address"), "write one like \"2001:db8::1\"")
+    text.parse().ok().filter(|ip: &Ipv6Addr| !ip.is_unspecified() && !ip.is_multicast()).ok_or_else(|| {
+        Wrong::new(
+            "bad-address",
+            format!("`{text}` is no host's IPv6 address"),
+            "write one like \"2001:db8::1\"",
+        )
     })
 }

@@ -24,8 +24,8 @@ pub(super) use self::access::{
 use self::access::{acl, key};
 pub(super) use self::aws::is_resolver_name;
 pub(super) use self::aws::{
-    WrittenAddress, WrittenAws, WrittenClientVpn, WrittenResolverEndpoint, WrittenResolverRule,
-    WrittenSecurityGroup,
+    WrittenAddress, WrittenAws, WrittenClientVpn, WrittenQueryLog, WrittenResolverEndpoint,
+    WrittenResolverRule, WrittenSecurityGroup, WrittenSubnet, WrittenVpc,
 };
 use self::cache::cache;
 use self::control::{control, log, metrics};

@@ -51,6 +51,39 @@ fn warnings() {
 }
 
 #[test]
+fn errors_of_aws() {
+    run("aws-errors.txt");
+}
+
+#[test]
+fn warnings_of_aws() {
+    run("aws-warnings.txt");
+}
+
+/// Whatever can be said of `[aws]` is said in one of the cases.
+#[test]
+fn every_fault_of_aws_is_shown() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let shown = read("tests/aws-errors.txt") + &read("tests/aws-warnings.txt");
+    let folders =
+        ["aws", "aws/build", "aws/analysis"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let files = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let sources = files.map(|path| std::fs::read_to_string(path).unwrap());
+    let sources: Vec<String> = sources.chain([read("schema/aws.rs"), read("check.rs")]).collect();
+    let words = sources.iter().flat_map(|text| text.split('"').skip(1).step_by(2));
+    let is_code =
+        |word: &&str| word.starts_with("aws-") && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let codes: std::collections::BTreeSet<&str> = words.filter(is_code).collect();
+    // What names things in examples, and a file that is lost in another test.
+    let others = ["aws-followed", "aws-inbound"];
+    let absent: Vec<_> =
+        codes.iter().filter(|code| !others.contains(code) && !shown.contains(&format!("[{code}]"))).collect();
+    assert!(absent.is_empty() && codes.len() > 20, "{absent:?} of {codes:?}");
+}
+
+#[test]
 fn colour_is_by_request() {
     let folder = Folder::new(&[("dnsfwd.toml", "version = 2\n")]);
     let diagnostics = folder.load().diagnostics;

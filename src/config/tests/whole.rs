@@ -393,3 +393,23 @@ fn a_long_line_loads_quickly() {
     println!("100,000 domains on a line in {took:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
+
+/// A thousand rules, and a thousand and one.
+#[test]
+fn quotas_of_aws_are_told() {
+    let with = |rules: usize| {
+        let mut text = String::from(
+            "version = 1\n[aws]\nregion = \"ap-northeast-2\"\nowner = \"any\"\n[aws.outbound]\nname = \"out\"\n\
+             vpc = \"vpc-1\"\naddresses = [{ subnet = \"subnet-1\" }, { subnet = \"subnet-2\" }]\n",
+        );
+        for rule in 0..rules {
+            text.push_str(&format!(
+                "[[aws.rule]]\ndomain = \"d{rule}.example\"\ntype = \"FORWARD\"\ntargets = [\"192.0.2.1\"]\n\
+                 vpcs = [\"vpc-1\", \"vpc-2\"]\n"
+            ));
+        }
+        codes(&text)
+    };
+    assert_eq!(with(1000), Vec::<String>::new());
+    assert_eq!(with(1001), ["aws-quota", "aws-quota"], "rules and their associations");
+}

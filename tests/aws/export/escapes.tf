@@ -9,7 +9,7 @@ resource "aws_security_group" "it_s_in" {
   description = "Route 53 Resolver endpoint It-s in"
   vpc_id      = "vpc-0a"
   tags = {
-    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" $$${y} 100%"
+    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" \u0024$${y} 100%"
   }
 }
 
@@ -36,7 +36,7 @@ resource "aws_route53_resolver_endpoint" "it_s_in" {
   protocols              = ["Do53"]
   security_group_ids     = [aws_security_group.it_s_in.id]
   tags = {
-    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" $$${y} 100%"
+    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" \u0024$${y} 100%"
   }
 
   ip_address {
@@ -57,7 +57,7 @@ resource "aws_route53_resolver_endpoint" "it_s_in_2" {
   protocols              = ["Do53"]
   security_group_ids     = ["sg-0a"]
   tags = {
-    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" $$${y} 100%"
+    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" \u0024$${y} 100%"
   }
 
   ip_address {
@@ -76,7 +76,7 @@ resource "aws_route53_resolver_rule" "n_10_1_in_addr" {
   domain_name = "1.10.in-addr.arpa"
   rule_type   = "SYSTEM"
   tags = {
-    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" $$${y} 100%"
+    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" \u0024$${y} 100%"
   }
 }
 
@@ -85,7 +85,7 @@ resource "aws_route53_resolver_rule" "n_10_1_in_addr_2" {
   domain_name = "2.10.in-addr.arpa"
   rule_type   = "SYSTEM"
   tags = {
-    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" $$${y} 100%"
+    "a \"key\"" = "$${var.secret} %%{ if true } \\ \"x\" \u0024$${y} 100%"
   }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn judge(asked: &Asked, seen: &Seen) -> Progress {
         Step::UpdateEndpoint { endpoint, .. } => match seen.endpoints.get(endpoint) {
             Some(told) => when(
                 endpoint_is_updated(&asked.step, told),
-                stated(&format!("endpoint {endpoint}"), told.state, &told.status),
+                endpoint_settled(&format!("endpoint {endpoint}"), told.state, &told.status),
             ),
             None => unlisted(),
         },
@@ -128,6 +128,14 @@ fn judge_around(asked: &Asked, made: &str, seen: &Seen) -> Progress {
             if is_so { Progress::Done } else { Progress::Waiting("the DNS servers are not shown yet".into()) }
         }
         _ => Progress::Done,
+    }
+}
+
+/// Through with its update. ACTION_NEEDED is about its addresses, which later steps of a plan mend.
+fn endpoint_settled(subject: &str, state: State, status: &str) -> Progress {
+    match state {
+        State::Broken if status.contains("ACTION_NEEDED") => Progress::Done,
+        _ => stated(subject, state, status),
     }
 }
 

@@ -11,13 +11,16 @@
 //! by the CreatorRequestId that it was made with, or by the tag that taking it over gave it: nothing else is ever changed.
 //! The SDK's types stay below [`cloud`].
 
+pub mod adopt;
 pub mod apply;
 pub mod cloud;
+pub mod export;
 #[cfg(test)]
 pub mod fake;
 pub mod follow;
 pub mod owned;
 pub mod plan;
+pub mod policy;
 pub mod show;
 pub mod trouble;
 pub mod world;

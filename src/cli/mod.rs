@@ -87,7 +87,7 @@ enum Command {
     Scenario(scenario::Arguments),
     /// List the running server's targets, take one out of use, put it back
     Targets(targets::Arguments),
-    /// Bring Route 53 Resolver in AWS to what the configuration says: plan, apply, status, destroy
+    /// Bring Route 53 Resolver in AWS to what the configuration says: plan, apply, status, destroy, adopt and more
     Aws(aws::Arguments),
     /// Show it all on this machine alone: a company, its cloud, and a target that falls silent
     Demo(demo::Arguments),

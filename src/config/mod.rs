@@ -373,6 +373,14 @@ pub fn aws_of(text: String) -> aws::Aws {
     aws.expect("there is a table [aws]").0
 }
 
+/// What `load` would give if `text` stood in a further file of `conf.d`.
+pub fn load_beside(path: &Path, file: &Path, text: String) -> Loaded {
+    let mut faults = reader::Faults::default();
+    let mut files = files::read(path, &mut faults);
+    files.push(files::ConfigFile { source: source::Source::new(file, text), is_main: false });
+    load_files(schema::read, &files, faults, system::THIS)
+}
+
 /// Where the server of these files listens for operators, as far as they can say: what `load` gives for sound
 /// files, but at once where there are 100,000 rules.
 pub fn socket(path: &Path) -> PathBuf {

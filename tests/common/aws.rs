@@ -129,6 +129,13 @@ impl Aws {
         id
     }
 
+    /// What a script of Python with boto3 prints: for who makes things as others would.
+    pub fn script(&self, script: &str) -> String {
+        let ran = self.command(python()).args(["-B", "-c", script]).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    }
+
     /// VPCs and Client VPN endpoints: see tests/aws/shim/control.py.
     pub fn seed(&self, mut wanted: Value) {
         wanted["region"] = json!(REGION);

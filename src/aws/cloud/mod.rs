@@ -19,6 +19,7 @@ mod signed;
 mod vpn;
 mod xml;
 
+pub(in crate::aws) use self::signed::partition;
 use super::plan::step::Step;
 use super::trouble::Trouble;
 use super::world::World;

@@ -85,7 +85,7 @@ const PARTITIONS: [(&str, &str, &str); 7] = [
 ];
 
 /// As ARNs have it.
-pub(super) fn partition(region: &str) -> &'static str {
+pub(in crate::aws) fn partition(region: &str) -> &'static str {
     PARTITIONS.iter().find(|one| region.starts_with(one.0)).map_or("aws", |one| one.1)
 }
 

@@ -21,7 +21,7 @@ mod text;
 mod vpc;
 mod vpn;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -177,6 +177,27 @@ pub fn plan(wanted: &Aws, world: &World, options: &Options) -> Plan {
     check::quotas(&mut draft, &counts);
     let cost = cost_of(&draft, &endpoints, &deleted);
     draft.finish(seal::wanted(wanted), cost)
+}
+
+/// What of a world the file has already: the ID in AWS, and what the file calls it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Managed<'a> {
+    pub endpoints: BTreeMap<&'a str, &'a str>,
+    pub rules: BTreeMap<&'a str, &'a str>,
+    pub query_logs: BTreeMap<&'a str, &'a str>,
+}
+
+/// As a plan would match them.
+pub fn managed<'a>(wanted: &'a Aws, world: &'a World) -> Managed<'a> {
+    let matches = Matches::new(wanted, world);
+    let named = |ids: &[Option<&'a str>], names: &mut dyn Iterator<Item = &'a String>| {
+        ids.iter().zip(names).filter_map(|(id, name)| Some(((*id)?, name.as_str()))).collect()
+    };
+    Managed {
+        endpoints: named(&matches.endpoints, &mut wanted.endpoints.iter().map(|one| &one.name)),
+        rules: named(&matches.rules, &mut wanted.rules.iter().map(|one| &one.name)),
+        query_logs: named(&matches.query_logs, &mut wanted.query_logs.iter().map(|one| &one.name)),
+    }
 }
 
 /// The same AWS side with nothing in it.

@@ -15,12 +15,15 @@ use crate::aws::world::World;
 use crate::config::aws::Aws;
 use crate::config::{self, Config};
 
+mod adopt;
 mod apply;
 mod carry;
 mod destroy;
+mod export;
 mod file;
 #[path = "plan.rs"]
 mod planning;
+mod policy;
 mod probe;
 mod progress;
 mod status;
@@ -33,6 +36,17 @@ pub struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Action {
+    #[command(flatten)]
+    Asking(Asking),
+    /// Show the least IAM policy that the commands need with this configuration
+    Policy(policy::Arguments),
+    /// Show the AWS side in the language of another tool
+    Export(export::Arguments),
+}
+
+/// Those that ask AWS.
+#[derive(clap::Subcommand)]
+enum Asking {
     /// Compare AWS with the configuration, and show what an apply would do (exit 0: nothing, 1: something, 2: trouble)
     Plan(planning::Arguments),
     /// Carry out a plan: the one in a file, or one that is made and shown now
@@ -41,6 +55,8 @@ enum Action {
     Status(status::Arguments),
     /// Delete what is ours in AWS, after showing it
     Destroy(destroy::Arguments),
+    /// Take what stands in AWS over into the configuration, and write the file's part for it
+    Adopt(adopt::Arguments),
 }
 
 /// How far a plan may go.
@@ -65,15 +81,21 @@ pub fn run(common: &Common, arguments: &Arguments) -> anyhow::Result<Exit> {
     let Some(wanted) = &config.aws else {
         bail!("{} has no [aws]: there is nothing to do on the AWS side", common.config.display())
     };
+    let asking = match &arguments.action {
+        Action::Policy(arguments) => return policy::run(common, wanted, arguments),
+        Action::Export(arguments) => return export::run(common, wanted, arguments),
+        Action::Asking(asking) => asking,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = async {
         let cloud = Amazon::connect(wanted).await.map_err(told)?;
         let desk = Desk { common, wanted, cloud: &cloud };
-        match &arguments.action {
-            Action::Plan(arguments) => planning::run(&desk, arguments).await,
-            Action::Apply(arguments) => apply::run(&desk, arguments).await,
-            Action::Status(arguments) => status::run(&desk, &config, arguments).await,
-            Action::Destroy(arguments) => destroy::run(&desk, arguments).await,
+        match asking {
+            Asking::Plan(arguments) => planning::run(&desk, arguments).await,
+            Asking::Apply(arguments) => apply::run(&desk, arguments).await,
+            Asking::Status(arguments) => status::run(&desk, &config, arguments).await,
+            Asking::Destroy(arguments) => destroy::run(&desk, arguments).await,
+            Asking::Adopt(arguments) => adopt::run(&desk, arguments).await,
         }
     };
     runtime.block_on(run)

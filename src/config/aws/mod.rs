@@ -24,6 +24,11 @@ pub(super) use self::refused::refuse;
 use super::source::Location;
 use crate::wire::name::Name;
 
+/// Whether Route 53 takes it as the name of an endpoint, rule or query logging configuration.
+pub fn is_resolver_name(text: &str) -> bool {
+    super::schema::is_resolver_name(text)
+}
+
 /// The AWS side: one account in one Region, and what of it is ours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aws {

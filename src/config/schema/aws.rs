@@ -446,13 +446,16 @@ fn owner(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// The Resolver API's pattern of names: `(?!^[0-9]+$)([a-zA-Z0-9\-_' ']+)`.
-fn resolver_name(text: &str) -> Result<String, Wrong> {
+/// The Resolver API's pattern of names: `(?!^[0-9]+$)([a-zA-Z0-9\-_' ']+)`, of 1 to 64 characters.
+pub(in crate::config) fn is_resolver_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_' ".contains(c);
-    let sound = (1..=MAX_NAME).contains(&text.len())
+    (1..=MAX_NAME).contains(&text.len())
         && text.chars().all(allowed)
-        && !text.chars().all(|c| c.is_ascii_digit());
-    match sound {
+        && !text.chars().all(|c| c.is_ascii_digit())
+}
+
+fn resolver_name(text: &str) -> Result<String, Wrong> {
+    match is_resolver_name(text) {
         true => Ok(text.to_owned()),
         false => {
             let help = format!(

@@ -22,6 +22,7 @@ pub(super) use self::access::{
     LOCALHOST, LOCALNETS, WrittenAccess, WrittenAcl, WrittenClients, WrittenKey, WrittenSecret,
 };
 use self::access::{acl, key};
+pub(super) use self::aws::is_resolver_name;
 pub(super) use self::aws::{
     WrittenAddress, WrittenAws, WrittenClientVpn, WrittenQueryLog, WrittenResolverEndpoint,
     WrittenResolverRule, WrittenSecurityGroup, WrittenSubnet, WrittenVpc,

@@ -72,12 +72,19 @@
 //! of each statement. [`compare`] gathers questions, asks the old server and the new one, and judges where their answers
 //! differ. Neither is part of a server that runs, and nothing else depends on them.
 //!
+//! # The AWS side
+//!
+//! The same file says what should stand at the other end ([`config::aws`]), and `check` looks at both ends together. `aws`
+//! observes what AWS has, compares, and gives a plan; it applies just that plan, in an order that never cuts resolution.
+//! A server that runs may follow what AWS has: a thread of its own asks now and then, writes what it saw to the state
+//! folder, and has the server reload.
+//!
 //! # The rooms
 //!
 //! ```text
 //! cli ─► control ─► serve ─► transfer, forward, zone, cache ─► policy ─► wire
 //!  │         └────► config ──────────────────────────────────────────────┘
-//!  └─► import, compare, scenario, manual
+//!  └─► import, compare, scenario, aws, manual
 //! ```
 
 #[cfg(feature = "aws")]

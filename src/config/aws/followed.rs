@@ -93,6 +93,10 @@ impl Followed {
 pub(in crate::config) fn last(written: &Written, config: &Config, faults: &mut Faults) -> Option<Followed> {
     let place = written.place_of("aws", "follow")?;
     let aws = config.aws.as_ref().filter(|aws| aws.follow.is_some())?;
+    if cfg!(not(feature = "aws")) {
+        let help = "install a build with the feature `aws`, or remove `follow`";
+        faults.warning("no-provisioner", place, "this build does not ask AWS: what is written holds", help);
+    }
     let Some(state) = &config.server.state else {
         if !faults.is_incomplete() {
             let message = "what is followed has to be kept somewhere, and there is no folder for it";

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "aws")]
 use tokio::sync::Notify;
 
 use super::show_on_stderr;
+#[cfg(feature = "aws")]
 use crate::config::aws::Aws;
 use crate::config::{self, Diagnostic, LogFormat};
 use crate::control::logs::{self, Format};
@@ -17,10 +19,12 @@ use crate::serve::{self, Offline, Prepared, StartError};
 pub struct Server {
     pub core: Arc<dyn Core>,
     pub drain: Drain,
+    #[cfg(feature = "aws")]
     pub follows: Arc<dyn Follows>,
 }
 
 /// A server to whoever follows AWS for it.
+#[cfg(feature = "aws")]
 pub trait Follows: Send + Sync {
     /// None: nothing is followed now.
     fn wanted(&self) -> Option<(Aws, PathBuf)>;
@@ -30,6 +34,7 @@ pub trait Follows: Send + Sync {
     fn reloaded(&self) -> &Notify;
 }
 
+#[cfg(feature = "aws")]
 impl Follows for serve::Server {
     fn wanted(&self) -> Option<(Aws, PathBuf)> {
         self.followed()
@@ -70,8 +75,12 @@ pub fn start(prepared: Prepared) -> Result<Server, StartError> {
     logs::start(serve::tracing_level(log.level), format);
     let server = prepared.start()?;
     let core: Arc<dyn Core> = server.clone();
-    let follows: Arc<dyn Follows> = server.clone();
-    Ok(Server { core, follows, drain: Box::new(move || server.drain()) })
+    Ok(Server {
+        core,
+        #[cfg(feature = "aws")]
+        follows: server.clone(),
+        drain: Box::new(move || server.drain()),
+    })
 }
 
 pub fn check(config: &Path) -> Check {

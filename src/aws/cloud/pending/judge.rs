@@ -104,8 +104,8 @@ fn judge_around(asked: &Asked, made: &str, seen: &Seen) -> Progress {
         }
         Step::CreateVpnRoute { endpoint, destination, subnet, .. } => {
             let told = seen.vpn_routes.get(endpoint).into_iter().flatten();
-            let same = told.filter(|one| one.it.destination == *destination && one.it.subnet == *subnet);
-            vpn_there(&format!("route to {destination}"), same.last())
+            let mut same = told.filter(|one| one.it.destination == *destination && one.it.subnet == *subnet);
+            vpn_there(&format!("route to {destination}"), same.next_back())
         }
         Step::DeleteVpnRoute { endpoint, destination, subnet } => {
             let told = seen.vpn_routes.get(endpoint).into_iter().flatten();
@@ -114,8 +114,8 @@ fn judge_around(asked: &Asked, made: &str, seen: &Seen) -> Progress {
         }
         Step::AuthorizeVpn { endpoint, destination, group, .. } => {
             let told = seen.vpn_authorizations.get(endpoint).into_iter().flatten();
-            let same = told.filter(|one| one.it.destination == *destination && one.it.group == *group);
-            vpn_there(&format!("authorization of {destination}"), same.last())
+            let mut same = told.filter(|one| one.it.destination == *destination && one.it.group == *group);
+            vpn_there(&format!("authorization of {destination}"), same.next_back())
         }
         Step::RevokeVpn { endpoint, destination, group } => {
             let told = seen.vpn_authorizations.get(endpoint).into_iter().flatten();

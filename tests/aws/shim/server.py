@@ -177,6 +177,11 @@ class Call:
             told = (f"<Response><Errors><Error><Code>{escape(refusal.code)}</Code><Message>{escape(refusal.message)}"
                     f"</Message></Error></Errors><RequestID>{identity}</RequestID></Response>")
             return Response(told, refusal.status, content_type="text/xml;charset=UTF-8")
+        if self.service == "sts":
+            # STS API Reference, common errors: the query protocol's XML.
+            told = (f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(refusal.code)}</Code><Message>"
+                    f"{escape(refusal.message)}</Message></Error><RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>")
+            return Response(told, refusal.status, content_type="text/xml")
         if self.service == "ram":
             # REST with JSON: the exception's name is in a header.
             headers = {"x-amzn-ErrorType": refusal.code, **request_id()}

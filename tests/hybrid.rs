@@ -141,6 +141,10 @@ fn one_file_makes_both_sides_and_names_resolve_in_both_directions() {
     assert_eq!(asked(HERE, "nowhere.awsanycompany.corp").rcode(), NXDOMAIN);
     assert_eq!(asked(HERE, "www.anycompany.corp").addresses(), ["192.168.2.10"]);
 
+    let probed = provision(&aws, &net, &["status", "--probe"]);
+    assert_eq!(probed.code, 0, "{}", probed.all());
+    assert!(probed.stdout.contains("both sides answer the same"), "{}", probed.all());
+
     // One address of the endpoint dies while clients ask.
     let (is_over, count) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
@@ -172,6 +176,11 @@ fn one_file_makes_both_sides_and_names_resolve_in_both_directions() {
     assert_no_loop(&cloud[1].1);
     let plan = provision(&aws, &net, &["plan"]);
     assert_eq!(plan.code, 0, "{}", plan.all());
+    let probed = provision(&aws, &net, &["status", "--probe"]);
+    assert_eq!(probed.code, 1, "{}", probed.all());
+    let silent = format!("{}: ", INBOUND[0]);
+    assert!(probed.stdout.contains(&silent), "the dead address is not named: {}", probed.all());
+    assert!(!probed.stdout.contains(&format!("{}: ", INBOUND[1])), "the other one is well: {}", probed.all());
     let status = provision(&aws, &net, &["status"]);
     assert_eq!(status.code, 0, "{}", status.all());
     for ip in INBOUND {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -13,22 +13,15 @@ use super::owned::Owner;
 use super::trouble::Trouble;
 use super::world::{Endpoint, Rule, State, World};
 use crate::config::aws::{
-    Aws, Direction, Followed, FollowedAddress, FollowedRule, Protocol, ResolverEndpoint, RuleType,
+    Aws, Direction, Followed, FollowedAddress, FollowedRule, Following, Protocol, ResolverEndpoint, RuleType,
 };
 use crate::limits::{FOLLOW_AGAIN, FOLLOW_PAUSE_MIN};
-
-/// What the running configuration says of following.
-pub struct Wanted {
-    pub aws: Aws,
-    /// The folder where what was seen is kept.
-    pub state: PathBuf,
-}
 
 /// The server that follows, as the follower sees it.
 pub trait Server {
     /// None: nothing is followed now.
-    fn wanted(&self) -> Option<Wanted>;
-    /// Something else than before was seen, and is in the state folder.
+    fn following(&self) -> Option<Following>;
+    /// Something else was seen than the server goes by, and is in the state folder: its files are to be read again.
     fn changed(&self);
     /// AWS was asked, and this came of it.
     fn asked(&self, outcome: Result<(), &Trouble>);
@@ -39,7 +32,7 @@ pub trait Server {
 /// Follows until its thread ends. `connect` makes the way to AWS anew each round: credentials and the Region may change.
 pub async fn follow<C: Cloud>(server: &impl Server, connect: impl AsyncFn(&Aws) -> Result<C, Trouble>) {
     loop {
-        let pause = match server.wanted() {
+        let pause = match server.following() {
             None => None,
             Some(wanted) => {
                 let often = wanted.aws.follow.unwrap_or(FOLLOW_AGAIN);
@@ -69,7 +62,7 @@ async fn wait(server: &impl Server, pause: Option<Duration>) {
 /// Fails if AWS could not be asked; that has been logged.
 async fn round<C: Cloud>(
     server: &impl Server,
-    wanted: &Wanted,
+    wanted: &Following,
     connect: &impl AsyncFn(&Aws) -> Result<C, Trouble>,
 ) -> Result<(), Trouble> {
     let world = async { connect(&wanted.aws).await?.glance(&wanted.aws).await }.await;
@@ -82,17 +75,18 @@ async fn round<C: Cloud>(
         }
     };
     server.asked(Ok(()));
-    let before = last(&wanted.state);
-    let now = seen(&wanted.aws, &world, &before);
-    if now == before {
+    let kept = last(&wanted.state);
+    let now = seen(&wanted.aws, &world, &kept);
+    if now != kept
+        && let Err(error) = now.write(&wanted.state)
+    {
+        let path = Followed::path(&wanted.state);
+        tracing::error!("what AWS says now can't be kept in {}: {error}", path.display());
         return Ok(());
     }
-    match now.write(&wanted.state) {
-        Ok(()) => server.changed(),
-        Err(error) => {
-            let path = Followed::path(&wanted.state);
-            tracing::error!("what AWS says now can't be kept in {}: {error}", path.display());
-        }
+    // Not only when the file has changed: a reload may have been refused, for a fault somewhere else.
+    if now != wanted.running {
+        server.changed();
     }
     Ok(())
 }

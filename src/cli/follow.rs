@@ -1,14 +1,13 @@
 //! Ties a server that runs to who follows AWS for it: a thread of its own, as AWS may be slow.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
 use super::seam;
 use crate::aws::cloud::amazon::Amazon;
-use crate::aws::follow::{self, Wanted};
+use crate::aws::follow;
 use crate::aws::trouble::Trouble;
-use crate::config::aws::Aws;
+use crate::config::aws::{Aws, Following};
 use crate::control::Reloader;
 
 struct Follower {
@@ -17,8 +16,8 @@ struct Follower {
 }
 
 impl follow::Server for Follower {
-    fn wanted(&self) -> Option<Wanted> {
-        self.server.wanted().map(|(aws, state): (Aws, PathBuf)| Wanted { aws, state })
+    fn following(&self) -> Option<Following> {
+        self.server.following()
     }
 
     fn changed(&self) {

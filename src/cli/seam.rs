@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::show_on_stderr;
 #[cfg(feature = "aws")]
-use crate::config::aws::Aws;
+use crate::config::aws::Following;
 use crate::config::{self, Diagnostic, LogFormat};
 use crate::control::logs::{self, Format};
 use crate::control::report::{Check, Explanation};
@@ -27,7 +27,7 @@ pub struct Server {
 #[cfg(feature = "aws")]
 pub trait Follows: Send + Sync {
     /// None: nothing is followed now.
-    fn wanted(&self) -> Option<(Aws, PathBuf)>;
+    fn following(&self) -> Option<Following>;
     fn asked(&self, is_answered: bool);
     fn changed(&self);
     /// Told after each reload that `changed` was not the reason of.
@@ -36,8 +36,8 @@ pub trait Follows: Send + Sync {
 
 #[cfg(feature = "aws")]
 impl Follows for serve::Server {
-    fn wanted(&self) -> Option<(Aws, PathBuf)> {
-        self.followed()
+    fn following(&self) -> Option<Following> {
+        self.following()
     }
 
     fn asked(&self, is_answered: bool) {

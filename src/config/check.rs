@@ -50,12 +50,12 @@ pub(super) fn check(mut written: Written, faults: &mut Faults, machine: Machine<
     if let Some(followed) = &followed {
         followed.add_rules(&mut written, &config, faults, machine);
     }
-    let followed = followed.unwrap_or_default();
-    if followed != Followed::default() {
-        config.hash = followed.hash_over(&config.hash);
+    config.followed = followed.unwrap_or_default();
+    if config.followed != Followed::default() {
+        config.hash = config.followed.hash_over(&config.hash);
     }
-    let behind =
-        Behind { aws: config.aws.as_ref(), followed: &followed, is_faulty: has_aws && config.aws.is_none() };
+    let is_faulty = has_aws && config.aws.is_none();
+    let behind = Behind { aws: config.aws.as_ref(), followed: &config.followed, is_faulty };
     let (endpoints, index) = endpoints(&written.endpoints, &behind, faults);
     config.endpoints = endpoints;
     let mut used = vec![false; config.endpoints.len()];

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{Cache, Config, Control, Expect, Freshness, Log, LogFormat, LogLevel, Metrics, Server};
+use crate::config::aws::Followed;
 use crate::config::files;
 use crate::policy::access::{AccessList, Element};
 
@@ -43,6 +44,7 @@ pub fn defaults() -> Config {
         freshness: vec![freshness()],
         rule_access: vec![None],
         aws: None,
+        followed: Followed::default(),
     }
 }
 

@@ -90,6 +90,8 @@ pub struct Config {
     pub rule_access: Vec<Option<Arc<AccessList>>>,
     /// What stands on the AWS side, as it should be.
     pub aws: Option<aws::Aws>,
+    /// What AWS said last, as far as it is followed: taken into the rules and endpoints already.
+    pub followed: aws::Followed,
 }
 
 /// Rules and zones for some clients. The first view whose clients fit decides.

@@ -166,7 +166,7 @@ pub const FAMILIES: [(&str, Kind, &str, &str); 43] = [
         "dnsfwd_aws_follow_changes_total",
         Kind::Counter,
         "",
-        "Times that AWS said something else than before, and the server reloaded.",
+        "Times that AWS said something else than the server went by, and a reload was asked for.",
     ),
     ("dnsfwd_aws_follow_age_seconds", Kind::Gauge, "", "Seconds since AWS last said what is followed."),
     ("dnsfwd_uptime_seconds", Kind::Gauge, "", "Seconds since the start."),

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use super::counts::{self, Origin, WorkerCounts};
 use super::loops::Loops;
 use super::names::Names;
-use super::operators::follows::{self, Follows};
+use super::operators::follows::Follows;
 use super::reports::{
     endpoint_report, exchange_samples, listener_reports, target_samples, tracing_level, transport_counts,
     view_reports, zone_reports,
@@ -23,7 +23,7 @@ use super::snapshot::{Built, Snapshot};
 use super::thread::{self, Handle, Order};
 use super::worker::{Connections, Inbox, Shared};
 use super::{diff, drains, explain, listen, reread};
-use crate::config::aws::Aws;
+use crate::config::aws::Following;
 use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::{self};
 use crate::control::report::{self, Outcome};
@@ -230,9 +230,9 @@ impl Server {
         retire(old);
     }
 
-    /// What of AWS is to be followed, and the folder for what is seen of it; none if the configuration wants nothing.
-    pub fn followed(&self) -> Option<(Aws, PathBuf)> {
-        follows::wanted(&self.snapshot().config)
+    /// What of AWS is to be followed; none if the configuration wants nothing.
+    pub fn following(&self) -> Option<Following> {
+        self.snapshot().config.following()
     }
 
     fn endpoint_reports(&self, snapshot: &Snapshot) -> Vec<report::EndpointStatus> {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -195,16 +196,26 @@ fn rules_are_those_of_the_vpc_with_the_targets_that_can_be_asked() {
 struct Listens {
     state: PathBuf,
     is_off: Cell<bool>,
+    /// What the server goes by, and whether it refuses to go by anything else.
+    running: RefCell<Followed>,
+    refuses: Cell<bool>,
+    changes: Cell<u32>,
     asked: RefCell<Vec<u64>>,
     reloaded: Notify,
 }
 
 impl Server for Listens {
-    fn wanted(&self) -> Option<Wanted> {
-        (!self.is_off.get()).then(|| Wanted { aws: wanted(), state: self.state.clone() })
+    fn following(&self) -> Option<Following> {
+        let running = self.running.borrow().clone();
+        (!self.is_off.get()).then(|| Following { aws: wanted(), state: self.state.clone(), running })
     }
 
-    fn changed(&self) {}
+    fn changed(&self) {
+        self.changes.set(self.changes.get() + 1);
+        if !self.refuses.get() {
+            *self.running.borrow_mut() = last(&self.state);
+        }
+    }
 
     fn asked(&self, _: Result<(), &Trouble>) {}
 
@@ -253,6 +264,18 @@ async fn aws_is_asked_as_often_as_the_file_says_and_after_reloads() {
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(times(&listens(&folder), true, 700, &[]).await, [0, 300, 600]);
     assert_eq!(times(&listens(&folder), true, 500, &[1, 100, 101]).await, [0, 2, 100, 102, 402]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_was_refused_is_asked_for_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = listens(&folder);
+    server.refuses.set(true);
+    times(&server, true, 700, &[]).await;
+    assert_eq!(server.changes.get(), 3);
+    server.refuses.set(false);
+    times(&server, true, 700, &[]).await;
+    assert_eq!(server.changes.get(), 4, "once it is taken over, nothing is left to be done");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::RuleType;
+use super::{Aws, RuleType};
 use crate::config::files::{hash, reason, what_to_do};
 use crate::config::reader::{At, Faults};
 use crate::config::reverse;
@@ -49,6 +49,24 @@ pub struct FollowedRule {
     pub kind: RuleType,
     /// Those that speak Do53; none for SYSTEM.
     pub targets: Vec<SocketAddr>,
+}
+
+/// What a running configuration says of following.
+#[derive(Clone, Debug)]
+pub struct Following {
+    pub aws: Aws,
+    /// The folder where what was seen is kept.
+    pub state: PathBuf,
+    /// What the server goes by.
+    pub running: Followed,
+}
+
+impl Config {
+    /// None if it follows nothing.
+    pub fn following(&self) -> Option<Following> {
+        let aws = self.aws.as_ref().filter(|aws| aws.follow.is_some())?.clone();
+        Some(Following { aws, state: self.server.state.clone()?, running: self.followed.clone() })
+    }
 }
 
 impl Followed {
@@ -134,7 +152,11 @@ impl Followed {
                 continue;
             }
             let is_here = |target: &SocketAddr| system::is_own(*target, &config.server.listen, machine);
-            let targets: Vec<SocketAddr> = rule.targets.iter().copied().filter(|t| !is_here(t)).collect();
+            let mut targets: Vec<SocketAddr> =
+                rule.targets.iter().copied().filter(|target| !is_here(target)).collect();
+            // Twice the same would be a fault, and a fault in what AWS says must not keep a server from starting.
+            targets.sort_unstable();
+            targets.dedup();
             let endpoint = match (rule.kind, &inbound) {
                 (RuleType::Forward, _) if !targets.is_empty() => {
                     let name = format!("aws {}", rule.id);

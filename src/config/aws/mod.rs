@@ -19,7 +19,7 @@ pub(super) use self::analysis::warn;
 pub(super) use self::build::aws;
 pub use self::build::name_of;
 pub(super) use self::followed::last;
-pub use self::followed::{Followed, FollowedAddress, FollowedRule};
+pub use self::followed::{Followed, FollowedAddress, FollowedRule, Following};
 pub(super) use self::refused::refuse;
 use super::source::Location;
 use crate::wire::name::Name;

@@ -49,7 +49,7 @@ pub struct AwsSample {
     /// Times that AWS was asked, and answered.
     pub answered: u64,
     pub failed: u64,
-    /// Times that it said something else than before.
+    /// Times that it said something else than the server went by.
     pub changes: u64,
     /// Since it answered last; none before the first time.
     pub age_secs: Option<f64>,

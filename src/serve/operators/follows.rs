@@ -1,6 +1,5 @@
-//! What the server says to whoever follows AWS for it: what is wanted, and what came of it. Asks nobody itself.
+//! How whoever follows AWS for the server fares, and when it is to look again. Asks nobody itself.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -8,7 +7,6 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::config::aws::Aws;
 use crate::control::report::AwsSample;
 
 /// Counts since the start.
@@ -59,10 +57,4 @@ impl Follows {
             age_secs: last.map(|last| last.elapsed().as_secs_f64()),
         })
     }
-}
-
-/// The AWS side and the folder for what is seen of it; none if this configuration follows nothing.
-pub fn wanted(config: &Config) -> Option<(Aws, PathBuf)> {
-    let aws = config.aws.as_ref().filter(|aws| aws.follow.is_some())?;
-    Some((aws.clone(), config.server.state.clone()?))
 }
